@@ -1,0 +1,79 @@
+/**
+ * Import direction: the path of a pod, left to right (docs: ARCHITECTURE.md). A folder may import what it lists and src/errors.ts.
+ * Pure folders import no effect. Only commands/ sees both ends; nothing imports commands/ or main.ts.
+ */
+const allowed = {
+  errors: [],
+  pod: [],
+  enrollment: ['pod'],
+  capture: ['pod', 'enrollment'],
+  ruleset: ['capture'],
+  backend: ['ruleset'],
+  netns: ['ruleset'],
+  sandbox: ['pod'],
+  kube: [],
+  telemetry: [],
+  admission: ['pod', 'enrollment', 'capture'],
+  config: ['capture', 'enrollment', 'telemetry'],
+  gate: ['netns/mark-text'],
+  agent: ['pod', 'enrollment', 'capture', 'ruleset', 'backend', 'netns', 'sandbox', 'kube', 'telemetry'],
+};
+
+const directionRules = Object.entries(allowed).map(([folder, imports]) => ({
+  name: `direction-${folder}`,
+  severity: 'error',
+  comment: `src/${folder} may import: ${['errors', ...imports].join(', ')}`,
+  from: { path: folder === 'errors' ? '^src/errors\\.ts$' : `^src/${folder}/`, pathNot: '\\.test\\.ts$' },
+  to: {
+    path: '^src/',
+    pathNot: [`^src/${folder}/`, '^src/errors\\.ts$', ...imports.map((name) => `^src/${name}[/.]`)],
+  },
+}));
+
+const pure = '^src/(pod|enrollment|capture|ruleset|admission)/';
+
+module.exports = {
+  forbidden: [
+    ...directionRules,
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'pure-folders-have-no-effects',
+      severity: 'error',
+      comment: 'pure folders compute; node:net is for isIP and BlockList, node:crypto for the hash',
+      from: { path: pure, pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?(net|crypto)$' },
+    },
+    {
+      name: 'no-child-process-in-the-product',
+      severity: 'error',
+      comment: 'the product starts no process: rules go through libnftables in our own',
+      from: { path: '^src/', pathNot: ['\\.test\\.ts$', '^src/testing/'] },
+      to: { path: '^(node:)?child_process$' },
+    },
+    {
+      name: 'one-ffi-surface',
+      severity: 'error',
+      comment: 'koffi is wrapped in netns/libc.ts and backend/nft/libnftables.ts so that it can be replaced',
+      from: { path: '^src/', pathNot: ['^src/netns/libc\\.ts$', '^src/backend/nft/libnftables\\.ts$', '\\.test\\.ts$'] },
+      to: { path: 'node_modules/koffi' },
+    },
+    {
+      name: 'tests-are-not-imported',
+      severity: 'error',
+      from: { path: '^(src|lab|image|scripts)/', pathNot: '\\.test\\.ts$' },
+      to: { path: '(\\.test\\.ts$|^test/)' },
+    },
+    {
+      name: 'the-product-knows-nothing-of-the-lab',
+      severity: 'error',
+      from: { path: '^(src|chart|image)/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^(lab|scripts|bench)/' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+  },
+};

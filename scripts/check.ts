@@ -1,0 +1,27 @@
+import { runStep, type Step } from './run-steps.ts';
+
+/** `make check`: everything that needs neither root nor a kernel nor a cluster; all steps run, all failures are shown. */
+const STEPS: readonly Step[] = [
+  { name: 'format', argv: ['biome', 'format', '--error-on-warnings', '.'] },
+  { name: 'lint', argv: ['oxlint', '--type-aware', '--deny-warnings', '.'] },
+  { name: 'types', argv: ['tsc', '-p', '.'] },
+  { name: 'dead code', argv: ['knip', '--no-progress'] },
+  {
+    name: 'import rules',
+    argv: ['depcruise', '--config', '.dependency-cruiser.cjs', 'src', 'lab', 'image', 'scripts'],
+  },
+  { name: 'unit tests', argv: ['vitest', 'run', '--project', 'unit'] },
+];
+
+const results = [];
+for (const step of STEPS) {
+  const result = await runStep(step, { live: false });
+  results.push(result);
+  process.stdout.write(`${result.ok ? 'ok  ' : 'FAIL'} ${step.name} (${result.seconds.toFixed(1)} s)\n`);
+  if (!result.ok) process.stdout.write(`${result.output}\n`);
+}
+const failed = results.filter((result) => !result.ok);
+if (failed.length > 0) {
+  process.stderr.write(`check failed: ${failed.map((result) => result.step.name).join(', ')}\n`);
+  process.exitCode = 1;
+}

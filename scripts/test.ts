@@ -1,0 +1,89 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runStep, type Step } from './run-steps.ts';
+
+/**
+ * `make test`: check, then the kernel, then the lab's cluster. All of it runs even if an early part fails, and the last line counts
+ * what ran: `N passed, N failed`. A step that is no test run (format, lint, the lab itself) counts as one.
+ */
+const directory = mkdtempSync(join(tmpdir(), 'istio-pnc-test-'));
+const countsFile = join(directory, 'counts');
+const withCounts = { TEST_COUNTS: countsFile };
+
+const STATIC: readonly Step[] = [
+  { name: 'format', argv: ['biome', 'format', '--error-on-warnings', '.'] },
+  { name: 'lint', argv: ['oxlint', '--type-aware', '--deny-warnings', '.'] },
+  { name: 'types', argv: ['tsc', '-p', '.'] },
+  { name: 'dead code', argv: ['knip', '--no-progress'] },
+  {
+    name: 'import rules',
+    argv: ['depcruise', '--config', '.dependency-cruiser.cjs', 'src', 'lab', 'image', 'scripts'],
+  },
+  { name: 'build', argv: ['node', 'scripts/build.ts'] },
+];
+const LAB_UP: Step = { name: 'lab up', argv: ['node', 'scripts/test-lab.ts'] };
+const LAB_DOWN: Step = { name: 'lab down', argv: ['node', 'lab/main.ts', 'down'] };
+
+let passed = 0;
+let failed = 0;
+const failures: string[] = [];
+
+async function single(step: Step): Promise<boolean> {
+  const result = await runStep(step, { live: true });
+  note(step.name, result.ok);
+  return result.ok;
+}
+
+async function suite(name: string): Promise<void> {
+  const step: Step = { name, argv: ['vitest', 'run', '--project', name], env: withCounts };
+  const before = readCounts();
+  const result = await runStep(step, { live: true });
+  const after = readCounts();
+  passed += after.passed - before.passed;
+  failed += after.failed - before.failed;
+  // vitest can fail without a failed test (no file matched, a crash): that is a failure too.
+  if (!result.ok && after.failed === before.failed) failed += 1;
+  if (!result.ok) failures.push(name);
+}
+
+function note(name: string, ok: boolean): void {
+  if (ok) passed += 1;
+  else {
+    failed += 1;
+    failures.push(name);
+  }
+}
+
+function readCounts(): { passed: number; failed: number } {
+  const sum = { passed: 0, failed: 0 };
+  for (const line of readLines()) {
+    const counts: unknown = JSON.parse(line);
+    if (typeof counts !== 'object' || counts === null) continue;
+    if ('passed' in counts && typeof counts.passed === 'number') sum.passed += counts.passed;
+    if ('failed' in counts && typeof counts.failed === 'number') sum.failed += counts.failed;
+  }
+  return sum;
+}
+
+function readLines(): string[] {
+  try {
+    return readFileSync(countsFile, 'utf8').split('\n').filter(Boolean);
+  } catch {
+    return [];
+  }
+}
+
+for (const step of STATIC) await single(step);
+await suite('unit');
+await suite('netns');
+if (await single(LAB_UP)) {
+  await suite('cluster');
+  await single(LAB_DOWN);
+} else {
+  process.stderr.write('the cluster tests did not run: the lab did not start (see above)\n');
+}
+rmSync(directory, { recursive: true, force: true });
+if (failures.length > 0) process.stdout.write(`failed: ${failures.join(', ')}\n`);
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,1 @@
+import { LOG_LEVELS } from '../telemetry/log.ts';
