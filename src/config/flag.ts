@@ -25,8 +25,13 @@ export function flag<T>(spec: Omit<Flag<T>, 'env'>): Flag<T> {
   return { ...spec, env: spec.name.toUpperCase().replaceAll('-', '_') };
 }
 
+/** The key under which the command line hands over a flag: its name in camel case. */
+export function flagKey(spec: { readonly name: string }): string {
+  return spec.name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /**
- * Resolves every flag of the table from what the command line gave (raw strings by table key) and the environment.
+ * Resolves every flag of the table from what the command line gave (raw strings by `flagKey`) and the environment.
  * Throws `Usage` naming the flag or variable, the value and what is allowed; an empty variable counts as unset.
  */
 export function resolveFlags<F extends Table>(
@@ -35,7 +40,7 @@ export function resolveFlags<F extends Table>(
   env: Readonly<Record<string, string | undefined>>,
 ): Values<F> {
   const values: Record<string, unknown> = {};
-  for (const [key, spec] of Object.entries(table)) values[key] = resolveOne(spec, given[key], env[spec.env]);
+  for (const [key, spec] of Object.entries(table)) values[key] = resolveOne(spec, given[flagKey(spec)], env[spec.env]);
   return Object.freeze(values) as Values<F>;
 }
 
@@ -52,6 +57,8 @@ function parse(spec: Flag<unknown>, raw: string, where: string): unknown {
   try {
     return spec.parse(raw);
   } catch (error: unknown) {
-    throw new ControllerError('Usage', `${where}: ${JSON.stringify(raw)} is not allowed: ${messageOf(error)}`, { cause: error });
+    throw new ControllerError('Usage', `${where}: ${JSON.stringify(raw)} is not allowed: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }

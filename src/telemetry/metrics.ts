@@ -7,18 +7,68 @@ const BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 
 /** Every metric of the agent; `docs/metrics.md` is tested against this table. No pod names in labels. */
 export const METRICS = {
-  apiRequests: { type: 'counter', name: 'api_requests_total', help: 'Requests to the API server.', labels: ['verb', 'resource', 'code'] },
-  captures: { type: 'counter', name: 'captures_total', help: 'Captured netns by what had to be done.', labels: ['action'] },
-  captureSeconds: { type: 'histogram', name: 'capture_duration_seconds', help: 'Time inside one netns, proof and mark included.', labels: [] },
-  decisions: { type: 'counter', name: 'decisions_total', help: 'Decisions about pods, one per change of decision.', labels: ['action', 'reason'] },
-  errors: { type: 'counter', name: 'reconcile_errors_total', help: 'Reconciliations that failed and will be tried again, by error code.', labels: ['code'] },
-  netnsEntries: { type: 'counter', name: 'netns_entries_total', help: 'Network namespaces entered, by purpose. Pods that are not ours are never entered.', labels: ['purpose'] },
+  apiRequests: {
+    type: 'counter',
+    name: 'api_requests_total',
+    help: 'Requests to the API server.',
+    labels: ['verb', 'resource', 'code'],
+  },
+  captures: {
+    type: 'counter',
+    name: 'captures_total',
+    help: 'Captured netns by what had to be done.',
+    labels: ['action'],
+  },
+  captureSeconds: {
+    type: 'histogram',
+    name: 'capture_duration_seconds',
+    help: 'Time inside one netns, proof and mark included.',
+    labels: [],
+  },
+  decisions: {
+    type: 'counter',
+    name: 'decisions_total',
+    help: 'Decisions about pods, one per change of decision.',
+    labels: ['action', 'reason'],
+  },
+  errors: {
+    type: 'counter',
+    name: 'reconcile_errors_total',
+    help: 'Reconciliations that failed and will be tried again, by error code.',
+    labels: ['code'],
+  },
+  netnsEntries: {
+    type: 'counter',
+    name: 'netns_entries_total',
+    help: 'Network namespaces entered, by purpose. Pods that are not ours are never entered.',
+    labels: ['purpose'],
+  },
   pods: { type: 'gauge', name: 'pods', help: 'Pods on this node by state.', labels: ['state'] },
   queueDepth: { type: 'gauge', name: 'queue_depth', help: 'Pods that wait to be reconciled.', labels: [] },
-  queueDropped: { type: 'counter', name: 'queue_dropped_total', help: 'Keys the full queue refused; the next resync brings them back.', labels: [] },
-  reconcileSeconds: { type: 'histogram', name: 'reconcile_duration_seconds', help: 'Time of one reconciliation of one pod.', labels: [] },
-  seenToMarkedSeconds: { type: 'histogram', name: 'seen_to_marked_seconds', help: 'From the first sight of a pod to its mark.', labels: [] },
-  watchEvents: { type: 'counter', name: 'watch_events_total', help: 'Changes received by watches.', labels: ['resource', 'type'] },
+  queueDropped: {
+    type: 'counter',
+    name: 'queue_dropped_total',
+    help: 'Keys the full queue refused; the next resync brings them back.',
+    labels: [],
+  },
+  reconcileSeconds: {
+    type: 'histogram',
+    name: 'reconcile_duration_seconds',
+    help: 'Time of one reconciliation of one pod.',
+    labels: [],
+  },
+  seenToMarkedSeconds: {
+    type: 'histogram',
+    name: 'seen_to_marked_seconds',
+    help: 'From the first sight of a pod to its mark.',
+    labels: [],
+  },
+  watchEvents: {
+    type: 'counter',
+    name: 'watch_events_total',
+    help: 'Changes received by watches.',
+    labels: ['resource', 'type'],
+  },
 } as const satisfies Record<string, MetricSpec>;
 
 interface MetricSpec {
@@ -52,7 +102,10 @@ export function createMetrics(version: string): Metrics {
     else if (spec.type === 'gauge') gauges.set(key, new Gauge(options));
     else histograms.set(key, new Histogram({ ...options, buckets: BUCKETS_SECONDS }));
   }
-  new Gauge({ name: `${PREFIX}build_info`, help: 'Always 1.', labelNames: ['version'], registers: [registry] }).set({ version }, 1);
+  new Gauge({ name: `${PREFIX}build_info`, help: 'Always 1.', labelNames: ['version'], registers: [registry] }).set(
+    { version },
+    1,
+  );
   return {
     count: (name, labels = {}, by = 1) => counters.get(name)?.inc(labels, by),
     observe: (name, seconds) => histograms.get(name)?.observe(seconds),

@@ -9,19 +9,27 @@ export function serveTelemetry(options: {
   readonly metrics: Metrics;
   readonly health: Health;
 }): Promise<Server> {
-  const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000, maxHeaderSize: 8_192 }, (request, response) => {
-    if (request.method !== 'GET' && request.method !== 'HEAD') return reply(response, 405, 'only GET\n');
-    const path = (request.url ?? '').split('?')[0];
-    if (path === '/healthz') return healthz(response, options.health);
-    if (path === '/readyz') return readyz(response, options.health);
-    if (path === '/metrics') return void metrics(response, options.metrics);
-    return reply(response, 404, 'there are /metrics, /healthz and /readyz\n');
-  });
+  const server = createServer(
+    { requestTimeout: 5_000, headersTimeout: 5_000, maxHeaderSize: 8_192 },
+    (request, response) => {
+      if (request.method !== 'GET' && request.method !== 'HEAD') return reply(response, 405, 'only GET\n');
+      const path = (request.url ?? '').split('?')[0];
+      if (path === '/healthz') return healthz(response, options.health);
+      if (path === '/readyz') return readyz(response, options.health);
+      if (path === '/metrics') return void metrics(response, options.metrics);
+      return reply(response, 404, 'there are /metrics, /healthz and /readyz\n');
+    },
+  );
   server.maxConnections = 64;
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       const hint = errnoOf(error) === 'EADDRINUSE' ? 'Choose another --metrics-port.' : 'Check --metrics-port.';
-      reject(new ControllerError('Usage', `cannot listen on port ${options.port}: ${messageOf(error)}`, { hint, cause: error }));
+      reject(
+        new ControllerError('Usage', `cannot listen on port ${options.port}: ${messageOf(error)}`, {
+          hint,
+          cause: error,
+        }),
+      );
     });
     server.listen({ port: options.port, host: '::', ipv6Only: false }, () => resolve(server));
   });

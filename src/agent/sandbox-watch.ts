@@ -1,0 +1,109 @@
+import { messageOf } from '../errors.ts';
+import type { SandboxRuntime } from '../sandbox/sandbox.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/**
+ * Notices new and vanished sandboxes without `GetContainerEvents` (it steals kubelet's events on containerd 1.7 and can block pod creation
+ * on 2.x). One ListPodSandbox for the whole node per look: fast while a pod waits for its sandbox, slow otherwise.
+ */
+export interface SandboxWatch {
+  /** Wakes `key` as soon as `podUid` has a ready sandbox. */
+  expect(podUid: string, key: string): void;
+  /** Wakes `key` as soon as `sandboxId` is no longer the pod's ready sandbox. */
+  guard(podUid: string, key: string, sandboxId: string): void;
+  forget(podUid: string): void;
+  /** Looks until `signal` aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** While a pod waits. RunPodSandbox takes about 260 ms, the first container starts some 200 ms later: the look must fit between. */
+export const FAST_LOOK_MS = 50;
+/** A pod that has waited this long has another problem (image, volume, CNI): no need to hurry the runtime. */
+const HURRY_FOR_MS = 20_000;
+const PATIENT_LOOK_MS = 1_000;
+/** Nobody waits: only killed sandboxes can be found, and the pod watch usually tells of them first. */
+const SLOW_LOOK_MS = 5_000;
+
+interface Expected {
+  readonly key: string;
+  readonly sinceMs: number;
+}
+
+export function createSandboxWatch(options: {
+  readonly runtime: Pick<SandboxRuntime, 'listReady'>;
+  readonly wake: (key: string) => void;
+  readonly log: Log;
+  readonly nowMs: () => number;
+  /** Resolves after the time or when the signal aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}): SandboxWatch {
+  const expected = new Map<string, Expected>();
+  const guarded = new Map<string, { readonly key: string; readonly sandboxId: string }>();
+  let hurry = new AbortController();
+  let failing = false;
+  let sleepingMs = 0;
+
+  function lookDelayMs(): number {
+    if (failing) return PATIENT_LOOK_MS;
+    let delayMs = SLOW_LOOK_MS;
+    for (const { sinceMs } of expected.values()) {
+      delayMs = Math.min(delayMs, options.nowMs() - sinceMs < HURRY_FOR_MS ? FAST_LOOK_MS : PATIENT_LOOK_MS);
+    }
+    return delayMs;
+  }
+
+  async function look(): Promise<void> {
+    if (expected.size === 0 && guarded.size === 0) return;
+    const ready = new Map<string, Set<string>>();
+    for (const sandbox of await options.runtime.listReady()) {
+      const ids = ready.get(sandbox.podUid) ?? new Set();
+      ready.set(sandbox.podUid, ids.add(sandbox.id));
+    }
+    for (const [uid, { key }] of expected) {
+      if (!ready.has(uid)) continue;
+      expected.delete(uid);
+      options.wake(key);
+    }
+    for (const [uid, { key, sandboxId }] of guarded) {
+      if (ready.get(uid)?.has(sandboxId) === true) continue;
+      guarded.delete(uid);
+      options.wake(key);
+    }
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      hurry = new AbortController();
+      sleepingMs = lookDelayMs();
+      await options.sleep(sleepingMs, AbortSignal.any([signal, hurry.signal]));
+      if (signal.aborted) return;
+      try {
+        await look();
+        if (failing) options.log.info('the container runtime answers again');
+        failing = false;
+      } catch (error: unknown) {
+        if (!failing) options.log.warn('cannot list sandboxes', { error: messageOf(error) });
+        failing = true;
+      }
+    }
+  }
+
+  return {
+    expect: (podUid, key) => {
+      guarded.delete(podUid);
+      if (expected.has(podUid)) return;
+      expected.set(podUid, { key, sinceMs: options.nowMs() });
+      // A slow look may be under way: cut its wait short.
+      if (sleepingMs > FAST_LOOK_MS) hurry.abort();
+    },
+    guard: (podUid, key, sandboxId) => {
+      expected.delete(podUid);
+      guarded.set(podUid, { key, sandboxId });
+    },
+    forget: (podUid) => {
+      expected.delete(podUid);
+      guarded.delete(podUid);
+    },
+    run,
+  };
+}

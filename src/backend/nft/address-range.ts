@@ -1,0 +1,75 @@
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
+
+/** Inclusive. IPv4 and IPv6 never mix in one list. */
+export interface AddressRange {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+export type Family = 4 | 6;
+
+const BITS = { 4: 32n, 6: 128n } as const;
+
+/** `address/prefix` as a range; undefined unless it is a numeric address without zone, a fitting prefix, and no host bits. */
+export function prefixRange(family: Family, address: string, prefix: number): AddressRange | undefined {
+  const first = parseAddress(family, address);
+  const bits = BITS[family];
+  if (first === undefined || !Number.isInteger(prefix) || prefix < 0 || BigInt(prefix) > bits) return undefined;
+  const size = 1n << (bits - BigInt(prefix));
+  return first % size === 0n ? { first, last: first + size - 1n } : undefined;
+}
+
+/** Sorted, with overlapping and adjacent ranges made one: nft refuses overlaps, and the kernel's own order is its own affair. */
+export function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
+  const merged: AddressRange[] = [];
+  for (const range of ranges.toSorted((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0))) {
+    const previous = merged.at(-1);
+    if (previous === undefined || range.first > previous.last + 1n) merged.push(range);
+    else if (range.last > previous.last) merged[merged.length - 1] = { first: previous.first, last: range.last };
+  }
+  return merged;
+}
+
+/** As nft writes it: an address, a prefix where the range is one, else `first-last`. */
+export function formatRange(family: Family, range: AddressRange): string {
+  const size = range.last - range.first + 1n;
+  const first = formatAddress(family, range.first);
+  if (size === 1n) return first;
+  const isPrefix = (size & (size - 1n)) === 0n && range.first % size === 0n;
+  if (!isPrefix) return `${first}-${formatAddress(family, range.last)}`;
+  return `${first}/${BITS[family] - BigInt(size.toString(2).length - 1)}`;
+}
+
+/** The address as a number; undefined if it is not a plain numeric address of that family. */
+export function parseAddress(family: Family, text: string): bigint | undefined {
+  if (family === 4) return isIPv4(text) ? parseV4(text) : undefined;
+  return isIPv6(text) && !text.includes('%') ? parseV6(text) : undefined;
+}
+
+function parseV4(text: string): bigint {
+  return text.split('.').reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
+}
+
+function parseV6(text: string): bigint {
+  const [head = '', tail] = text.split('::');
+  const left = groups(head);
+  const right = tail === undefined ? [] : groups(tail);
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => 0n);
+  return [...left, ...zeros, ...right].reduce((value, group) => (value << 16n) | group, 0n);
+}
+
+function groups(text: string): bigint[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (!group.includes('.')) return [BigInt(`0x${group}`)];
+    const v4 = parseV4(group);
+    return [v4 >> 16n, v4 & 0xffffn];
+  });
+}
+
+function formatAddress(family: Family, value: bigint): string {
+  if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.');
+  const full = Array.from({ length: 8 }, (_, index) => ((value >> BigInt(112 - 16 * index)) & 0xffffn).toString(16));
+  // SocketAddress prints as inet_ntop does, which is also what libnftables uses.
+  return new SocketAddress({ address: full.join(':'), family: 'ipv6' }).address;
+}

@@ -1,0 +1,132 @@
+import { ControllerError } from '../../errors.ts';
+import type { AddressTarget, Match, PortTarget, Rule, RuleSetDefinition, Verdict } from '../../ruleset/ruleset.ts';
+import { type Family, formatRange, mergeRanges, prefixRange } from './address-range.ts';
+
+/** A rule in nft's own words, in parts: the renderer joins them, the comparison looks at each. */
+export interface RuleText {
+  readonly matches: readonly string[];
+  readonly verdict: string;
+  readonly comment: string;
+}
+
+export const SET_TYPES = { port: 'inet_service', ipv4: 'ipv4_addr', ipv6: 'ipv6_addr' } as const;
+
+/**
+ * nft's words for a rule. A protocol match beside a port match of the same protocol is left out: nft adds it by itself and
+ * does not list it.
+ */
+export function ruleText(rule: Rule): RuleText {
+  const withPort = new Set(rule.matches.map((match) => (match.kind === 'destinationPort' ? match.protocol : undefined)));
+  const needed = rule.matches.filter((match) => match.kind !== 'protocol' || !withPort.has(match.protocol));
+  return { matches: needed.map(matchText), verdict: verdictText(rule.verdict), comment: commentText(rule.reason) };
+}
+
+/** The table's comment, from which the policy of a netns is known. */
+export function policyComment(policyHash: string): string {
+  if (!/^[0-9a-f]{16}$/.test(policyHash)) throw unfit('policy hash', policyHash);
+  return `policy ${policyHash}`;
+}
+
+/** Set elements as nft writes them: sorted, without doubles, overlapping ranges merged. */
+export function setElements(set: RuleSetDefinition): string[] {
+  if (set.type === 'port') {
+    return [...new Set(set.elements)].toSorted((a, b) => a - b).map((port) => number(port, 65_535));
+  }
+  const family: Family = set.type === 'ipv4' ? 4 : 6;
+  const ranges = set.elements.map((element) => checkedRange(family, element.address, element.prefix));
+  return mergeRanges(ranges).map((range) => formatRange(family, range));
+}
+
+/** A name of a table, chain or set. Ours only: no pod chooses one. */
+export function identifier(name: string): string {
+  if (!/^[a-z][a-z0-9_]{0,63}$/.test(name)) throw unfit('identifier', name);
+  return name;
+}
+
+/** A whole number from 0 to `max`. */
+export function number(value: number, max: number): string {
+  if (!Number.isInteger(value) || value < 0 || value > max) throw unfit('number', String(value));
+  return String(value);
+}
+
+function matchText(match: Match): string {
+  switch (match.kind) {
+    case 'inputInterface':
+      return `iifname ${operator(match.negate)}"${interfaceName(match.name)}"`;
+    case 'outputInterface':
+      return `oifname ${operator(match.negate)}"${interfaceName(match.name)}"`;
+    case 'protocol':
+      return `meta l4proto ${protocol(match.protocol)}`;
+    case 'destinationPort':
+      return `${protocol(match.protocol)} dport ${operator(match.negate)}${portText(match.ports)}`;
+    case 'sourceAddress':
+      return addressMatch('saddr', match.addresses, match.negate);
+    case 'destinationAddress':
+      return addressMatch('daddr', match.addresses, match.negate);
+    case 'socketUid':
+      return `meta skuid ${operator(match.negate)}${number(match.id, UID_MAX)}`;
+    case 'socketGid':
+      return `meta skgid ${operator(match.negate)}${number(match.id, UID_MAX)}`;
+  }
+}
+
+function verdictText(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case 'return':
+    case 'accept':
+    case 'drop':
+      return verdict.kind;
+    case 'jump':
+      return `jump ${identifier(verdict.chain)}`;
+    case 'redirect':
+      return `redirect to :${number(verdict.port, 65_535)}`;
+  }
+}
+
+function addressMatch(field: 'saddr' | 'daddr', target: AddressTarget, negate: boolean): string {
+  const header = target.family === 4 ? 'ip' : 'ip6';
+  const value =
+    'set' in target
+      ? `@${identifier(target.set)}`
+      : formatRange(target.family, checkedRange(target.family, target.address, target.prefix));
+  return `${header} ${field} ${operator(negate)}${value}`;
+}
+
+function portText(target: PortTarget): string {
+  return 'set' in target ? `@${identifier(target.set)}` : number(target.port, 65_535);
+}
+
+function operator(negate: boolean): string {
+  return negate ? '!= ' : '';
+}
+
+function protocol(name: 'tcp' | 'udp'): string {
+  // Keywords of nft's grammar: no look-up in /etc/protocols, which an image may not have.
+  if (name !== 'tcp' && name !== 'udp') throw unfit('protocol', String(name));
+  return name;
+}
+
+/** The kernel's names are at most 15 bytes (IFNAMSIZ 16); a trailing `*` would be nft's wildcard and is not let through. */
+function interfaceName(name: string): string {
+  if (!/^[A-Za-z0-9_.-]{1,15}$/.test(name)) throw unfit('interface name', name);
+  return name;
+}
+
+function commentText(reason: string): string {
+  // Printable ASCII without the quote that would end it and the backslash. The kernel stores at most 128 bytes.
+  if (!/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,120}$/.test(reason)) throw unfit('comment', reason);
+  return `comment "${reason}"`;
+}
+
+function checkedRange(family: Family, address: string, prefix: number): { first: bigint; last: bigint } {
+  const range = prefixRange(family, address, prefix);
+  if (range === undefined) throw unfit(`IPv${family} range`, `${address}/${prefix}`);
+  return range;
+}
+
+function unfit(what: string, value: string): ControllerError {
+  return new ControllerError('Internal', `${JSON.stringify(value)} cannot stand in a nft script as ${what}`);
+}
+
+/** (uid_t)-1 means "no change" to the kernel and is nobody's id. */
+const UID_MAX = 4_294_967_294;

@@ -1,0 +1,28 @@
+import { captureEffect } from '../agent/capture-netns.ts';
+import { type Given, required } from './application.ts';
+import { requireCapture } from './judge.ts';
+import { readNamespace, readOnePod } from './manifest.ts';
+import { outputOf, print } from './output.ts';
+
+/** `apply -f pod.yaml --netns PATH`: what the agent does for a pod, for one netns: rules, proof, mark. */
+export async function applyVerb(given: Given): Promise<number> {
+  const output = outputOf(given['output']);
+  const netnsPath = required(given, 'netns');
+  const pod = readOnePod(required(given, 'filename'));
+  const { ruleset, probes } = requireCapture(pod, readNamespace(given['namespaceFile'], pod), given);
+  const session = (await captureEffect()).begin({ netnsPath, podIPs: pod.podIPs, ruleset, probes });
+  try {
+    const outcome = session.finish();
+    const { timingsMs } = outcome;
+    print(
+      output,
+      { pod: `${pod.namespace}/${pod.name}`, netns: netnsPath, policyHash: ruleset.policyHash, ...outcome },
+      [
+        `${outcome.action} policy ${ruleset.policyHash} in ${netnsPath} (${timingsMs.total.toFixed(2)} ms, proof ${timingsMs.probe.toFixed(2)} ms)`,
+      ],
+    );
+    return 0;
+  } finally {
+    session.close();
+  }
+}

@@ -1,0 +1,70 @@
+import type { Desired } from '../agent/desired.ts';
+import type { CapturePolicy, Cidr, Selection, Source, Sourced } from '../capture/policy.ts';
+import { type Given, required } from './application.ts';
+import { judge } from './judge.ts';
+import { readNamespace, readPods } from './manifest.ts';
+import { emphasis, outputOf, print, table } from './output.ts';
+
+/** `explain -f pod.yaml`: decision and reason, then each effective value and where it comes from. */
+export async function explainVerb(given: Given): Promise<number> {
+  const output = outputOf(given['output']);
+  const explained = readPods(required(given, 'filename')).map(({ pod, source }) => ({
+    pod: `${pod.namespace}/${pod.name}`,
+    source,
+    desired: judge(pod, readNamespace(given['namespaceFile'], pod), given),
+  }));
+  print(
+    output,
+    explained.map((one) => ({ pod: one.pod, source: one.source, ...asJson(one.desired) })),
+    explained.flatMap((one) => asText(one.pod, one.desired)),
+  );
+  return 0;
+}
+
+function asJson(desired: Desired): object {
+  const { action, reason, message } = desired.decision;
+  if (desired.kind !== 'capture') return { action, reason, message };
+  return { action, reason, message, policyHash: desired.ruleset.policyHash, policy: desired.policy };
+}
+
+function asText(pod: string, desired: Desired): string[] {
+  const { action, reason, message } = desired.decision;
+  const style = action === 'enroll' ? 'green' : action === 'refuse' ? 'red' : 'yellow';
+  const head = `${emphasis('bold', pod)}  ${emphasis(style, `${action} ${reason}`)}  ${message}`;
+  if (desired.kind !== 'capture') return [head];
+  return [
+    head,
+    `  policy ${desired.ruleset.policyHash}`,
+    ...table(policyRows(desired.policy)).map((row) => `  ${row}`),
+  ];
+}
+
+function policyRows(policy: CapturePolicy): string[][] {
+  const rows: [string, Sourced<unknown>][] = Object.entries(policy);
+  return rows.map(([name, { value, source }]) => [name, valueText(value), sourceText(source)]);
+}
+
+function sourceText(source: Source): string {
+  if (source.kind === 'default') return "Istio's default";
+  const raw = source.raw === '' ? '""' : source.raw;
+  return `${source.kind} ${source.key} = ${raw}`;
+}
+
+function valueText(value: unknown): string {
+  if (isSelection(value)) return value.all ? '*' : listText(value.items);
+  if (Array.isArray(value)) return listText(value);
+  if (isCidr(value)) return `${value.address}/${value.prefix}`;
+  return String(value);
+}
+
+function listText(items: readonly unknown[]): string {
+  return items.length === 0 ? 'none' : items.map(valueText).join(',');
+}
+
+function isSelection(value: unknown): value is Selection<unknown> {
+  return typeof value === 'object' && value !== null && 'all' in value;
+}
+
+function isCidr(value: unknown): value is Cidr {
+  return typeof value === 'object' && value !== null && 'prefix' in value;
+}

@@ -1,0 +1,76 @@
+import { readFileSync, statSync } from 'node:fs';
+import { parseAllDocuments } from 'yaml';
+import { ControllerError, errnoOf, messageOf } from '../errors.ts';
+import { parseNamespace } from '../pod/parse-pod.ts';
+import { podsOfManifest } from '../pod/parse-manifest.ts';
+import type { Namespace, Pod } from '../pod/pod.ts';
+
+/** A manifest larger than etcd's limit for one object times a long list is not one. */
+const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;
+
+/** The pods of a manifest file; `-` is standard input. Throws `FileUnreadable` or `ManifestInvalid` naming the file and the place. */
+export function readPods(file: string): readonly { readonly pod: Pod; readonly source: string }[] {
+  const pods = podsOfManifest(readDocuments(file));
+  if (pods.length === 0) {
+    throw new ControllerError('ManifestInvalid', `${shownName(file)}: holds no pod and nothing with a pod template`);
+  }
+  return pods;
+}
+
+/** Exactly one pod, for verbs that work on one netns. */
+export function readOnePod(file: string): Pod {
+  const pods = readPods(file);
+  const [first] = pods;
+  if (first === undefined || pods.length > 1) {
+    throw new ControllerError(
+      'ManifestInvalid',
+      `${shownName(file)}: holds ${pods.length} pods; this verb takes exactly one`,
+    );
+  }
+  return first.pod;
+}
+
+/** The Namespace a pod is judged with: the one in the file, or one without annotations. */
+export function readNamespace(file: string | undefined, pod: Pod): Namespace {
+  if (file === undefined) return { name: pod.namespace, annotations: {}, labels: {} };
+  const [document] = readDocuments(file);
+  const namespace = parseNamespace(document);
+  if (namespace.name !== pod.namespace) {
+    throw new ControllerError(
+      'ManifestInvalid',
+      `${shownName(file)}: is namespace ${namespace.name}, but the pod is in ${pod.namespace}`,
+    );
+  }
+  return namespace;
+}
+
+function readDocuments(file: string): readonly unknown[] {
+  const documents = parseAllDocuments(readText(file));
+  if (!Array.isArray(documents)) return [];
+  const values: unknown[] = [];
+  for (const document of documents) {
+    const [problem] = document.errors;
+    if (problem !== undefined) throw new ControllerError('ManifestInvalid', `${shownName(file)}: ${problem.message}`);
+    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    if (value !== null && value !== undefined) values.push(value);
+  }
+  return values;
+}
+
+function readText(file: string): string {
+  try {
+    if (file !== '-' && statSync(file).size > MANIFEST_BYTES_MAX) {
+      throw new ControllerError('ManifestInvalid', `${file}: larger than ${MANIFEST_BYTES_MAX} bytes`);
+    }
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error: unknown) {
+    if (error instanceof ControllerError) throw error;
+    throw new ControllerError('FileUnreadable', `${shownName(file)}: ${errnoOf(error) ?? messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function shownName(file: string): string {
+  return file === '-' ? 'standard input' : file;
+}
