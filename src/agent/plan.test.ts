@@ -38,13 +38,19 @@ function actions(desired: Desired, observed: Parameters<typeof plan>[1]): string
 
 describe('plan', () => {
   it('asks nothing of the runtime for a pod that is not ours, and does nothing', () => {
-    const ignore: Desired = { kind: 'ignore', decision: { action: 'ignore', reason: 'NotSelected', message: '', warn: false } };
+    const ignore: Desired = {
+      kind: 'ignore',
+      decision: { action: 'ignore', reason: 'NotSelected', message: '', warn: false },
+    };
     expect(needsSandbox(ignore)).toBe(false);
     expect(plan(ignore, { sandbox: undefined, record: record() })).toEqual([]);
   });
 
   it('tells once about a pod that is ignored with a warning', () => {
-    const ignore: Desired = { kind: 'ignore', decision: { action: 'ignore', reason: 'NoSidecar', message: '', warn: true } };
+    const ignore: Desired = {
+      kind: 'ignore',
+      decision: { action: 'ignore', reason: 'NoSidecar', message: '', warn: true },
+    };
     const [step] = plan(ignore, { sandbox: undefined, record: record() });
     expect(step?.action).toBe('tell');
     const told = step?.action === 'tell' ? step.key : '';
@@ -64,7 +70,10 @@ describe('plan', () => {
 
   it('captures again in a new sandbox, although the record says done', () => {
     const settled = { sandboxId: 's1', outcome: ruleset.policyHash, capture: undefined };
-    expect(actions(capture, { sandbox: sandbox('s2'), record: record({ settled, told: 'x' }) })).toEqual(['capture', 'tell']);
+    expect(actions(capture, { sandbox: sandbox('s2'), record: record({ settled, told: 'x' }) })).toEqual([
+      'capture',
+      'tell',
+    ]);
   });
 
   it('captures again when the policy changed', () => {

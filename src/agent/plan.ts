@@ -1,4 +1,5 @@
 import type { Decision } from '../enrollment/reasons.ts';
+import type { Pod } from '../pod/pod.ts';
 import type { Probe } from '../ruleset/probe.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { SandboxDetails } from '../sandbox/sandbox.ts';
@@ -35,6 +36,15 @@ export type Step =
     }
   | { readonly action: 'refuse'; readonly sandbox: SandboxDetails; readonly code: string; readonly text: string }
   | { readonly action: 'tell'; readonly decision: Decision; readonly key: string };
+
+/** What a step may need beside its own fields. */
+export interface StepContext {
+  readonly pod: Pod;
+  readonly desired: Desired;
+  readonly sandbox: SandboxDetails | undefined;
+  /** False once the pod has been deleted or made anew. */
+  readonly stillCurrent: () => boolean;
+}
 
 /** Does this pod need the runtime asked about its sandbox at all? Pods that are not ours do not. */
 export function needsSandbox(desired: Desired): boolean {

@@ -109,26 +109,29 @@ describe('keyed queue', () => {
 
   it('never loses a key: after every add there is a start that began later', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.boolean()), { maxLength: 60 }), async (script) => {
-        const h = harness({ workers: 2 });
-        const owed = new Set<string>();
-        let seen = 0;
-        const settle = () => {
-          for (; seen < h.started.length; seen += 1) owed.delete(h.started[seen] ?? '');
-        };
-        for (const [key, end] of script) {
-          if (end) await finish(h, key);
-          else {
-            settle();
-            owed.add(key);
-            h.queue.add(key);
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.boolean()), { maxLength: 60 }),
+        async (script) => {
+          const h = harness({ workers: 2 });
+          const owed = new Set<string>();
+          let seen = 0;
+          const settle = () => {
+            for (; seen < h.started.length; seen += 1) owed.delete(h.started[seen] ?? '');
+          };
+          for (const [key, end] of script) {
+            if (end) await finish(h, key);
+            else {
+              settle();
+              owed.add(key);
+              h.queue.add(key);
+            }
           }
-        }
-        while (h.open.size > 0) for (const key of [...h.open.keys()]) await finish(h, key);
-        settle();
-        expect([...owed]).toEqual([]);
-        expect(h.queue.idle).toBe(true);
-      }),
+          while (h.open.size > 0) for (const key of [...h.open.keys()]) await finish(h, key);
+          settle();
+          expect([...owed]).toEqual([]);
+          expect(h.queue.idle).toBe(true);
+        },
+      ),
     );
   });
 });

@@ -5,10 +5,9 @@ import type { SandboxDetails } from '../sandbox/sandbox.ts';
 import { pickSandbox, type SandboxRuntime } from '../sandbox/sandbox.ts';
 import { backOffMs } from './back-off.ts';
 import { type Desired, type DesiredOptions, desiredFor } from './desired.ts';
-import { needsSandbox, plan, type Step } from './plan.ts';
+import { needsSandbox, plan, type Step, type StepContext } from './plan.ts';
 import type { Records } from './records.ts';
 import type { SandboxWatch } from './sandbox-watch.ts';
-import type { StepContext } from './steps.ts';
 
 /** What a reconciliation reads. Both stores are filled by watches and may lag; everything is read again on every turn. */
 export interface Stores {

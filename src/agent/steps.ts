@@ -5,20 +5,10 @@ import type { SandboxDetails, SandboxRuntime } from '../sandbox/sandbox.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { CaptureEffect, CaptureSession } from './capture-netns.ts';
-import type { Desired } from './desired.ts';
-import { outcomeOf, type Step } from './plan.ts';
+import { outcomeOf, type Step, type StepContext } from './plan.ts';
 import type { Records } from './records.ts';
 import type { SandboxWatch } from './sandbox-watch.ts';
 import type { Teller } from './tell.ts';
-
-/** What a step may need beside its own fields. */
-export interface StepContext {
-  readonly pod: Pod;
-  readonly desired: Desired;
-  readonly sandbox: SandboxDetails | undefined;
-  /** False once the pod has been deleted or made anew. */
-  readonly stillCurrent: () => boolean;
-}
 
 export interface StepEffects {
   readonly capture: CaptureEffect;
@@ -68,7 +58,7 @@ async function capture(effects: StepEffects, step: StepOf<'capture'>, context: S
       ...outcome,
     });
   } catch (error: unknown) {
-    await explainInNetns(effects, netnsPath, sandbox, error);
+    explainInNetns(effects, netnsPath, sandbox, error);
     throw error;
   } finally {
     session?.close();
@@ -124,15 +114,10 @@ function netnsPathOf(sandbox: SandboxDetails, pod: Pod): string {
   return sandbox.netnsPath;
 }
 
-/** Failures that will not pass by themselves are told in the netns too, so that the gate can print them. */
-const TOLD_IN_NETNS: readonly ErrorCode[] = ['ProofFailed', 'NftRejected', 'NftTooOld'];
+/** Failures that will not pass by themselves are told in the netns, so that the gate can print them; a failed proof already is. */
+const TOLD_IN_NETNS: readonly ErrorCode[] = ['NftRejected', 'NftTooOld'];
 
-async function explainInNetns(
-  effects: StepEffects,
-  netnsPath: string,
-  sandbox: SandboxDetails,
-  error: unknown,
-): Promise<void> {
+function explainInNetns(effects: StepEffects, netnsPath: string, sandbox: SandboxDetails, error: unknown): void {
   if (!isControllerError(error, ...TOLD_IN_NETNS)) return;
   try {
     effects.capture.refuse({ netnsPath, podIPs: sandbox.ips, code: error.code, text: error.message });

@@ -2,10 +2,9 @@ import { messageOf } from '../errors.ts';
 import type { Pod } from '../pod/pod.ts';
 import { podKey } from '../pod/pod.ts';
 import type { Log } from '../telemetry/log.ts';
-import type { Settled, Step } from './plan.ts';
+import type { Settled, Step, StepContext } from './plan.ts';
 import type { Records } from './records.ts';
 import { type AnnotationPatch, capturedAnnotations, failedAnnotations, isAboutCapture } from './report.ts';
-import type { StepContext } from './steps.ts';
 
 /** Tells people how a pod fares: annotations through `pods/status`, and one Event per outcome. Never what the gate depends on. */
 export interface Teller {

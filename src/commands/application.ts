@@ -1,14 +1,9 @@
 import { buildApplication, buildCommand, buildRouteMap, type CommandContext, run } from '@stricli/core';
 import { type Flag, flagKey } from '../config/flag.ts';
 import { POLICY_FLAGS, RUN_FLAGS } from '../config/flags.ts';
-import { ControllerError, isControllerError, messageOf } from '../errors.ts';
+import { isControllerError, messageOf } from '../errors.ts';
+import type { Given, Verb } from './given.ts';
 import { productVersion } from './version.ts';
-
-/** Raw flag strings by `flagKey`; the tables parse them. */
-export type Given = Readonly<Record<string, string | undefined>>;
-
-/** A verb: raw flags in, exit code out; what it throws is printed by the caller. */
-export type Verb = (given: Given) => Promise<number>;
 
 /** Exit codes are a contract: 0 done, 1 usage, bad input or drift, 2 could not do it, 124 timeout. */
 const EXIT_USAGE = 1;
@@ -32,13 +27,6 @@ interface VerbContext extends CommandContext {
     readonly env: NodeJS.ProcessEnv;
     exitCode: number | string | null;
   };
-}
-
-/** The value of a flag a verb cannot do without. */
-export function required(given: Given, name: string): string {
-  const value = given[flagKey({ name })];
-  if (value !== undefined) return value;
-  throw new ControllerError('Usage', `--${name} is required`, { hint: 'See --help.' });
 }
 
 function application() {

@@ -1,5 +1,5 @@
 import { captureEffect } from '../agent/capture-netns.ts';
-import { type Given, required } from './application.ts';
+import { type Given, required } from './given.ts';
 import { outputOf, print } from './output.ts';
 
 /** `clean --netns PATH`: removes our table and our mark; doing it twice is fine. */

@@ -1,6 +1,6 @@
 import type { Desired } from '../agent/desired.ts';
 import type { CapturePolicy, Cidr, Selection, Source, Sourced } from '../capture/policy.ts';
-import { type Given, required } from './application.ts';
+import { type Given, required } from './given.ts';
 import { judge } from './judge.ts';
 import { readNamespace, readPods } from './manifest.ts';
 import { emphasis, outputOf, print, table } from './output.ts';

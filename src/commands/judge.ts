@@ -4,7 +4,7 @@ import { resolveFlags, type Values } from '../config/flag.ts';
 import { POLICY_FLAGS } from '../config/flags.ts';
 import { ControllerError } from '../errors.ts';
 import type { Namespace, Pod } from '../pod/pod.ts';
-import type { Given } from './application.ts';
+import type { Given } from './given.ts';
 
 /** What enrollment and capture need of the flags; the same for the agent and for verbs on manifests. */
 export function desiredOptions(flags: Values<typeof POLICY_FLAGS>, ownNamespace: string | undefined): DesiredOptions {

@@ -1,5 +1,5 @@
 import { renderNft } from '../backend/nft/render.ts';
-import { type Given, required } from './application.ts';
+import { type Given, required } from './given.ts';
 import { requireCapture } from './judge.ts';
 import { readNamespace, readPods } from './manifest.ts';
 import { outputOf, print } from './output.ts';

@@ -1,5 +1,5 @@
 import { captureEffect } from '../agent/capture-netns.ts';
-import { type Given, required } from './application.ts';
+import { type Given, required } from './given.ts';
 import { requireCapture } from './judge.ts';
 import { readNamespace, readOnePod } from './manifest.ts';
 import { emphasis, outputOf, print } from './output.ts';

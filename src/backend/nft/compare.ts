@@ -1,5 +1,12 @@
 import type { BaseChain, Chain, Ruleset, RuleSetDefinition } from '../../ruleset/ruleset.ts';
-import { type AddressRange, type Family, formatRange, mergeRanges, parseAddress, prefixRange } from './address-range.ts';
+import {
+  type AddressRange,
+  type Family,
+  formatRange,
+  mergeRanges,
+  parseAddress,
+  prefixRange,
+} from './address-range.ts';
 import { listedRuleText, type ListedTable, parseListing, type ListedChain, type ListedSet } from './listing.ts';
 import { policyComment, ruleText, SET_TYPES, setElements } from './rule-text.ts';
 

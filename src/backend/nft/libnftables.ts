@@ -97,15 +97,27 @@ function listTable(library: Library, ctx: unknown, name: string): unknown {
     if (text.includes('No such file or directory')) return undefined;
     throw nftFailure(text);
   }
-  const listing: unknown = JSON.parse(library.output(ctx) ?? '');
+  const listing = parseOutput(library.output(ctx) ?? '');
   const table = tableOf(listing);
   if (table !== undefined && table.comment === undefined) {
     library.setOutputFlags(ctx, OUTPUT_NUMERIC_ALL | OUTPUT_STATELESS | OUTPUT_TERSE);
     runOrThrow(library, ctx, `list table inet ${name}`);
-    const comment = /^table inet \S+ \{\n(?:\tflags [^\n]*\n)?\tcomment "([^"\n]*)"\n/.exec(library.output(ctx) ?? '')?.[1];
+    const comment = /^table inet \S+ \{\n(?:\tflags [^\n]*\n)?\tcomment "([^"\n]*)"\n/.exec(
+      library.output(ctx) ?? '',
+    )?.[1];
     if (comment !== undefined) table.comment = comment;
   }
   return listing;
+}
+
+/** libnftables 1.0.6 breaks off in the middle of its JSON when a table has flags: such a listing holds nothing, and so differs from all of ours. */
+function parseOutput(output: string): unknown {
+  try {
+    return JSON.parse(output);
+  } catch (error: unknown) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return { nftables: [] };
+  }
 }
 
 /** The table's own object inside `{nftables: [{metainfo}, {table}, …]}`. */

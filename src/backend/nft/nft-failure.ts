@@ -24,7 +24,8 @@ export function nftFailure(text: string): ControllerError {
 }
 
 /** The library's grammar, or the kernel, does not know something our scripts always use. */
-const TOO_OLD = /syntax error|Operation not supported|Protocol not supported|not supported by|Invalid argument.*list table/;
+const TOO_OLD =
+  /syntax error|Operation not supported|Protocol not supported|not supported by|Invalid argument.*list table/;
 
 /** A transaction of a thousand rules would otherwise fill the log. */
 const TEXT_MAX = 2_000;

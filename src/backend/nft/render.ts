@@ -20,7 +20,8 @@ export interface RenderOptions {
  */
 export function renderNft(ruleset: Ruleset, options: RenderOptions = {}): string {
   const table = `table inet ${identifier(ruleset.table)}`;
-  const opening = options.over === 'create' ? [`create ${table} {`] : [`add ${table}`, `delete ${table}`, `add ${table} {`];
+  const opening =
+    options.over === 'create' ? [`create ${table} {`] : [`add ${table}`, `delete ${table}`, `add ${table} {`];
   const body = [...ruleset.sets.flatMap(renderSet), ...ruleset.chains.flatMap(renderChain)];
   const content = body.length === 0 ? [] : [`${table} {`, ...body.map((line) => `\t${line}`), '}'];
   return lines([...opening, `\tcomment "${policyComment(ruleset.policyHash)}"`, '}', ...content]);
@@ -68,6 +69,7 @@ function priority(value: number): string {
 function lines(parts: readonly string[]): string {
   const script = `${parts.join('\n')}\n`;
   // A last guard against text that should never have come this far: nft would read anything beyond ASCII as part of a name.
-  if (!/^[\x20-\x7e\t\n]*$/.test(script)) throw new ControllerError('Internal', 'a nft script holds characters beyond ASCII');
+  if (!/^[\x20-\x7e\t\n]*$/.test(script))
+    throw new ControllerError('Internal', 'a nft script holds characters beyond ASCII');
   return script;
 }

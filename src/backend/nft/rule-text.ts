@@ -16,7 +16,9 @@ export const SET_TYPES = { port: 'inet_service', ipv4: 'ipv4_addr', ipv6: 'ipv6_
  * does not list it.
  */
 export function ruleText(rule: Rule): RuleText {
-  const withPort = new Set(rule.matches.map((match) => (match.kind === 'destinationPort' ? match.protocol : undefined)));
+  const withPort = new Set(
+    rule.matches.map((match) => (match.kind === 'destinationPort' ? match.protocol : undefined)),
+  );
   const needed = rule.matches.filter((match) => match.kind !== 'protocol' || !withPort.has(match.protocol));
   return { matches: needed.map(matchText), verdict: verdictText(rule.verdict), comment: commentText(rule.reason) };
 }

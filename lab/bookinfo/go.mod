@@ -1,0 +1,3 @@
+module bookinfo
+
+go 1.24

@@ -1,0 +1,71 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { command, tryCommand } from './command.ts';
+import { network } from './paths.ts';
+
+/** Settings that the lab, kubelet or the bridge plugin change; `up` notes them, `down` puts them back. */
+const SYSCTLS = [
+  'net/ipv4/ip_forward',
+  'net/ipv6/conf/all/forwarding',
+  'net/bridge/bridge-nf-call-iptables',
+  'net/bridge/bridge-nf-call-ip6tables',
+  'vm/overcommit_memory',
+  'vm/panic_on_oom',
+  'kernel/panic',
+  'kernel/panic_on_oops',
+  'kernel/keys/root_maxkeys',
+  'kernel/keys/root_maxbytes',
+  'net/netfilter/nf_conntrack_max',
+] as const;
+
+/** The present values of everything in /proc/sys that the lab changes. */
+export function readSysctls(): Record<string, string> {
+  const present = SYSCTLS.filter((name) => existsSync(join('/proc/sys', name)));
+  return Object.fromEntries(present.map((name) => [name, readFileSync(join('/proc/sys', name), 'utf8').trim()]));
+}
+
+/** Writes back what `readSysctls` returned; a value the kernel refuses is left. */
+export function restoreSysctls(values: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (existsSync(join('/proc/sys', name)) && readFileSync(join('/proc/sys', name), 'utf8').trim() !== value) setSysctl(name, value);
+  }
+}
+
+/** The bridge with the node's addresses: kubelet wants to find its address on an interface before it starts. */
+export async function makeBridge(): Promise<void> {
+  const { bridge } = network;
+  if (!existsSync(`/sys/class/net/${bridge}`)) await command(['ip', 'link', 'add', bridge, 'type', 'bridge']);
+  await command(['ip', 'link', 'set', bridge, 'up']);
+  await command(['ip', 'addr', 'replace', `${network.nodeIpv4}/16`, 'dev', bridge]);
+  // nodad: an address that is still being checked for duplicates cannot be listened on.
+  await command(['ip', 'addr', 'replace', `${network.nodeIpv6}/64`, 'dev', bridge, 'nodad']);
+  setSysctl('net/ipv4/ip_forward', '1');
+  setSysctl('net/ipv6/conf/all/forwarding', '1');
+  // Without these a reply between two pods of the bridge would not pass the translation back to the Service's address.
+  for (const name of ['bridge-nf-call-iptables', 'bridge-nf-call-ip6tables']) setSysctl(join('net/bridge', name), '1');
+}
+
+/** Removes the bridge, and with it the host's ends of veth pairs that hung on it. */
+export async function removeBridge(): Promise<void> {
+  const { stdout } = await tryCommand(['ip', '-j', 'link', 'show', 'master', network.bridge]);
+  for (const name of stdout.matchAll(/"ifname":"(veth[^"]+)"/g)) await tryCommand(['ip', 'link', 'delete', name[1] ?? '']);
+  await tryCommand(['ip', 'link', 'delete', network.bridge]);
+}
+
+/** /run/netns must propagate new mounts into containers (HostToContainer), as it does on every systemd host. Returns true if it was changed. */
+export async function shareNetnsFolder(): Promise<boolean> {
+  await command(['mkdir', '-p', '/run/netns']);
+  const { stdout } = await tryCommand(['findmnt', '-no', 'PROPAGATION', '--target', '/run/netns']);
+  if (stdout.includes('shared')) return false;
+  await command(['mount', '--rbind', '/run/netns', '/run/netns']);
+  await command(['mount', '--make-rshared', '/run/netns']);
+  return true;
+}
+
+function setSysctl(name: string, value: string): void {
+  try {
+    writeFileSync(join('/proc/sys', name), value);
+  } catch {
+    // Not there, or not ours to set in this kind of machine; what depends on it says so itself.
+  }
+}

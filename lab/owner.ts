@@ -1,0 +1,101 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection, createServer, type Server } from 'node:net';
+import { LabError } from './lab-error.ts';
+import { checkout, run } from './paths.ts';
+
+/** What `up` wrote down about the machine before it changed it, so that any later `down` can put it back. */
+export interface Owner {
+  /** The checkout whose lab this is; it may be gone. */
+  readonly checkout: string;
+  /** How istiod is installed: its init container, or for Istio's CNI plugin. */
+  readonly mode: 'istio-init' | 'istio-cni';
+  /** Settings as they were, path below /proc/sys → value. */
+  readonly sysctls: Readonly<Record<string, string>>;
+  /** Folders that did not exist before and that the lab's programs make. */
+  readonly folders: readonly string[];
+  /** True if the lab made /run/netns a shared mount. */
+  readonly mountedNetns: boolean;
+}
+
+/** The record of the lab on this machine, or undefined if there is none. */
+export function readOwner(): Owner | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(run.owner, 'utf8'));
+    return isOwner(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes the record, whole or not at all. */
+export function writeOwner(owner: Owner): void {
+  mkdirSync(run.directory, { recursive: true, mode: 0o700 });
+  writeFileSync(`${run.owner}.new`, JSON.stringify(owner, null, 2));
+  renameSync(`${run.owner}.new`, run.owner);
+}
+
+/** Forgets the lab of this machine. */
+export function removeRunDirectory(): void {
+  rmSync(run.directory, { recursive: true, force: true });
+}
+
+/** Throws if a living checkout other than this one owns the machine's lab. */
+export function refuseOthers(owner: Owner | undefined, running: boolean, verb: string): void {
+  if (owner === undefined || owner.checkout === checkout || !running || !existsSync(owner.checkout)) return;
+  throw new LabError(`${verb}: a lab of ${owner.checkout} runs on this machine, and a machine holds one`, {
+    hint: `End it first: cd ${owner.checkout} && make lab-down`,
+  });
+}
+
+// An abstract socket: the kernel gives it to one process, and takes it back when that ends, however it ends.
+const LOCK = '\0istio-pod-network-controller-lab';
+
+/** Runs `work` while no other `up`, `down` or `load` runs on this machine; throws LabError that names the other one. */
+export async function withLock<T>(verb: string, work: () => Promise<T>): Promise<T> {
+  const server = await listen(`${verb} of ${checkout} (pid ${process.pid})`);
+  try {
+    return await work();
+  } finally {
+    server.close();
+  }
+}
+
+function listen(description: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.on('error', () => undefined).end(description));
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') return reject(error);
+      askHolder().then((holder) => reject(new LabError(`the lab is busy: ${holder} is at work`, { hint: 'Wait for it to end.' })), reject);
+      return undefined;
+    });
+    server.listen(LOCK, () => resolve(server.unref()));
+  });
+}
+
+function askHolder(): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = createConnection(LOCK).setEncoding('utf8').setTimeout(2_000, () => socket.destroy());
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(text === '' ? 'another command' : text));
+  });
+}
+
+function isOwner(value: unknown): value is Owner {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'checkout' in value &&
+    typeof value.checkout === 'string' &&
+    'mode' in value &&
+    (value.mode === 'istio-init' || value.mode === 'istio-cni') &&
+    'sysctls' in value &&
+    typeof value.sysctls === 'object' &&
+    'folders' in value &&
+    Array.isArray(value.folders) &&
+    'mountedNetns' in value
+  );
+}

@@ -1,0 +1,242 @@
+import { compareNft, type Drift, listedPolicyHash } from '../backend/nft/compare.ts';
+import type { NftContext } from '../backend/nft/libnftables.ts';
+import { renderNft } from '../backend/nft/render.ts';
+import { ControllerError, isControllerError } from '../errors.ts';
+import { type Mark, readyMark, refusedMark } from '../netns/mark-text.ts';
+import type { Netns } from '../netns/netns.ts';
+import type { Probe } from '../ruleset/probe.ts';
+import type { Ruleset } from '../ruleset/ruleset.ts';
+import { kernelEffects, type NetnsEffects, requireMember } from './netns-effects.ts';
+import {
+  cleanNetns,
+  type CleanOutcome,
+  inspectNetns,
+  type Inspection,
+  refuseNetns,
+  type RefusalOutcome,
+  type RefusalRequest,
+} from './tend-netns.ts';
+
+export interface CaptureRequest {
+  /** Absolute. */
+  readonly netnsPath: string;
+  /** Of which the netns must hold at least one. Empty: not known yet, no check. */
+  readonly podIPs: readonly string[];
+  readonly ruleset: Ruleset;
+  readonly probes: readonly Probe[];
+}
+
+export interface CaptureOutcome {
+  /** `kept`: all was right, nothing was written. `remarked`: rules were right, the mark was not. `applied`: the rules were written. */
+  readonly action: 'applied' | 'remarked' | 'kept';
+  /** SO_NETNS_COOKIE; empty on kernels before 5.14. */
+  readonly netnsCookie: string;
+  /**
+   * How the rules differed from what they claimed to be: found under the same policy hash, or missing under a ready mark.
+   * Empty when the netns was fresh, or carried another policy.
+   */
+  readonly drift: readonly Drift[];
+  /** Policy hash of the rules that were there before. */
+  readonly previousPolicyHash?: string | undefined;
+  /** Somebody else's alias of `lo` that the mark replaced. */
+  readonly foreignAlias: string | undefined;
+  /** Probes that prove nothing, because nothing of the kind can leave (no route of that family) or somebody near may have answered. */
+  readonly unroutable: readonly string[];
+  readonly timingsMs: {
+    /** Open, enter, read the mark and the table. */
+    readonly enter: number;
+    readonly apply: number;
+    readonly readBack: number;
+    readonly probe: number;
+    readonly mark: number;
+    /** Time at work; what the caller does between `begin` and `finish` is not in it. */
+    readonly total: number;
+  };
+}
+
+/** Rules are in and proven; the mark is not written yet. Between `begin` and `finish` the caller looks at the sandbox once more. */
+export interface CaptureSession {
+  readonly action: CaptureOutcome['action'];
+  /** Writes the ready mark (unless `kept`) and tells what was done. Call once. */
+  finish(): CaptureOutcome;
+  /** Gives the netns back. Call always; more than once is fine. */
+  close(): void;
+}
+
+/** Everything that is done inside a pod's netns. */
+export interface CaptureEffect {
+  begin(request: CaptureRequest): CaptureSession;
+  refuse(request: RefusalRequest): RefusalOutcome;
+  clean(netnsPath: string): CleanOutcome;
+  inspect(netnsPath: string, ruleset?: Ruleset): Inspection;
+}
+
+/** The real thing: loads libnftables, warms the thread pool. Once at start. */
+export async function captureEffect(): Promise<CaptureEffect> {
+  const effects = await kernelEffects();
+  return {
+    begin: (request) => beginCapture(request, effects),
+    refuse: (request) => refuseNetns(request, effects),
+    clean: (netnsPath) => cleanNetns(netnsPath, effects),
+    inspect: (netnsPath, ruleset) => inspectNetns(netnsPath, effects, ruleset),
+  };
+}
+
+/** Rules, proof and mark in one go, for callers that can tell at once whether the sandbox is still the pod's. */
+export function captureNetns(
+  request: CaptureRequest & { readonly stillCurrent?: () => boolean },
+  effects: NetnsEffects,
+): CaptureOutcome {
+  const session = beginCapture(request, effects);
+  try {
+    if (request.stillCurrent?.() === false) {
+      throw new ControllerError('SandboxReplaced', `netns ${request.netnsPath}: its sandbox was replaced meanwhile`);
+    }
+    return session.finish();
+  } finally {
+    session.close();
+  }
+}
+
+/**
+ * Brings the rules of one netns to what they should be and proves them. The descriptor is held from here to `close`, so the netns cannot
+ * be exchanged under us. Throws a ControllerError; then no ready mark was written, and a failed proof is told in the netns.
+ */
+export function beginCapture(request: CaptureRequest, effects: NetnsEffects): CaptureSession {
+  const startMs = effects.nowMs();
+  const netns = effects.open(request.netnsPath);
+  try {
+    const state = effects.enter(netns, () => bringIn(request, effects, startMs));
+    const workedMs = effects.nowMs() - startMs;
+    return {
+      action: state.action,
+      finish: () => finish({ request, effects, netns, state, workedMs }),
+      close: () => netns.close(),
+    };
+  } catch (error: unknown) {
+    if (isControllerError(error, 'ProofFailed')) tellInNetns(effects, netns, error);
+    netns.close();
+    throw error;
+  }
+}
+
+interface State extends Pick<CaptureOutcome, 'action' | 'drift' | 'previousPolicyHash' | 'unroutable'> {
+  readonly mark: Mark;
+  readonly timingsMs: Omit<CaptureOutcome['timingsMs'], 'mark' | 'total'>;
+}
+
+/** Runs inside the netns. */
+function bringIn(request: CaptureRequest, effects: NetnsEffects, startMs: number): State {
+  const { ruleset, probes } = request;
+  requireMember(request, effects);
+  const mark = effects.readMark();
+  const state = effects.nft.withContext((context) => bringRules({ ruleset, context, mark, effects, startMs }));
+  if (state.action === 'kept') return state;
+  const probeMs = effects.nowMs();
+  const unroutable = prove(effects, probes);
+  return { ...state, unroutable, timingsMs: { ...state.timingsMs, probe: effects.nowMs() - probeMs } };
+}
+
+interface Rules {
+  readonly ruleset: Ruleset;
+  readonly context: NftContext;
+  readonly mark: Mark;
+  readonly effects: NetnsEffects;
+  readonly startMs: number;
+}
+
+function bringRules({ ruleset, context, mark, effects, startMs }: Rules): State {
+  const listing = context.listTable(ruleset.table);
+  const differences = listing === undefined ? [] : compareNft(ruleset, listing);
+  const seenMs = effects.nowMs();
+  const found = { mark, unroutable: [], ...judge({ ruleset, mark, listing, differences }) };
+  const timingsMs = { enter: seenMs - startMs, apply: 0, readBack: 0, probe: 0 };
+  if (listing !== undefined && differences.length === 0) {
+    const kept = mark.kind === 'ready' && mark.policyHash === ruleset.policyHash;
+    return { ...found, action: kept ? 'kept' : 'remarked', timingsMs };
+  }
+  context.run(renderNft(ruleset, { over: listing === undefined ? 'create' : 'replace' }));
+  const appliedMs = effects.nowMs();
+  requireSame(ruleset, context);
+  const readBack = effects.nowMs() - appliedMs;
+  return { ...found, action: 'applied', timingsMs: { ...timingsMs, apply: appliedMs - seenMs, readBack } };
+}
+
+/** What the netns claimed to be, and whether it was. */
+function judge(seen: {
+  readonly ruleset: Ruleset;
+  readonly mark: Mark;
+  readonly listing: unknown;
+  readonly differences: readonly Drift[];
+}): Pick<State, 'drift' | 'previousPolicyHash'> {
+  const { ruleset, mark, listing, differences } = seen;
+  if (listing === undefined) {
+    const drift = mark.kind === 'ready' ? [{ where: 'table', expected: ruleset.table, found: 'absent' }] : [];
+    return { drift, previousPolicyHash: undefined };
+  }
+  const previousPolicyHash = listedPolicyHash(listing);
+  const changedPolicy = previousPolicyHash !== undefined && previousPolicyHash !== ruleset.policyHash;
+  return { drift: changedPolicy ? [] : differences, previousPolicyHash };
+}
+
+/** A kernel that took the transaction but holds something else must never be called ready. */
+function requireSame(ruleset: Ruleset, context: NftContext): void {
+  const listing = context.listTable(ruleset.table);
+  const [first, ...more] = compareNft(ruleset, listing ?? { nftables: [] });
+  if (first === undefined) return;
+  const others = more.length === 0 ? '' : ` (and ${more.length} more differences)`;
+  throw new ControllerError(
+    'ProofFailed',
+    `the kernel holds other rules than were written: ${first.where}: expected ${first.expected}, found ${first.found}${others}`,
+    { hint: 'Another program in the netns, or the kernel, changes our table.' },
+  );
+}
+
+/** Throws if a probe disproves the rules; returns what could not be shown either way. */
+function prove(effects: NetnsEffects, probes: readonly Probe[]): readonly string[] {
+  const results = effects.runProbes(probes);
+  const [first, ...more] = results.filter(({ outcome }) => outcome === 'failed');
+  if (first === undefined) return results.filter(({ outcome }) => outcome !== 'proven').map(({ detail }) => detail);
+  const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
+  throw new ControllerError('ProofFailed', `${first.detail}${others}`, {
+    hint: 'Another nftables or iptables table in the netns may decide before ours: nft list ruleset there.',
+  });
+}
+
+function finish(given: {
+  readonly request: CaptureRequest;
+  readonly effects: NetnsEffects;
+  readonly netns: Netns;
+  readonly state: State;
+  readonly workedMs: number;
+}): CaptureOutcome {
+  const { request, effects, netns, state, workedMs } = given;
+  const startMs = effects.nowMs();
+  let foreignAlias: string | undefined;
+  if (state.action !== 'kept') {
+    foreignAlias = effects.enter(netns, () => {
+      const before = effects.readMark();
+      effects.writeMark(readyMark(request.ruleset.policyHash));
+      return before.kind === 'foreign' ? before.alias : undefined;
+    });
+  }
+  const markMs = effects.nowMs() - startMs;
+  return {
+    action: state.action,
+    netnsCookie: netns.cookie,
+    drift: state.drift,
+    previousPolicyHash: state.previousPolicyHash,
+    foreignAlias,
+    unroutable: state.unroutable,
+    timingsMs: { ...state.timingsMs, mark: markMs, total: workedMs + markMs },
+  };
+}
+
+/** Best effort: the failure itself is what the caller hears. */
+function tellInNetns(effects: NetnsEffects, netns: Netns, failure: ControllerError): void {
+  try {
+    effects.enter(netns, () => effects.writeMark(refusedMark(failure.code, failure.message)));
+  } catch (error: unknown) {
+    if (!isControllerError(error)) throw error;
+  }
+}

@@ -1,0 +1,169 @@
+import type { Namespace, Pod } from '../pod/pod.ts';
+import { parsePod } from '../pod/parse-pod.ts';
+import type { SandboxDetails } from '../sandbox/sandbox.ts';
+import type { CaptureEffect, CaptureOutcome } from './capture-netns.ts';
+import { createReconciler } from './reconcile.ts';
+import { createRecords } from './records.ts';
+import type { AnnotationPatch } from './report.ts';
+import type { SandboxWatch } from './sandbox-watch.ts';
+import { carryOut } from './steps.ts';
+import { createTeller, type PodNotice } from './tell.ts';
+
+const quiet = () => undefined;
+const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
+
+/** A pod that takes part, as injected and without a gate. */
+export function meshPod(
+  changes: { annotations?: Record<string, string>; uid?: string; hostNetwork?: boolean } = {},
+): Pod {
+  return parsePod({
+    metadata: {
+      namespace: 'default',
+      name: 'a',
+      uid: changes.uid ?? 'uid-1',
+      resourceVersion: '1',
+      annotations: { 'istio-pod-network-controller/initialize': 'true', ...changes.annotations },
+    },
+    spec: {
+      nodeName: 'node',
+      hostNetwork: changes.hostNetwork ?? false,
+      containers: [{ name: 'app' }, { name: 'istio-proxy', args: ['proxy', 'sidecar'] }],
+    },
+    status: { phase: 'Pending' },
+  });
+}
+
+/** A ready sandbox of that pod. */
+export function sandbox(id: string, changes: Partial<SandboxDetails> = {}): SandboxDetails {
+  return {
+    id,
+    podUid: 'uid-1',
+    podName: 'a',
+    podNamespace: 'default',
+    attempt: 0,
+    ready: true,
+    createdAtNs: 0n,
+    netnsPath: `/var/run/netns/${id}`,
+    hostNetwork: false,
+    ips: ['10.88.0.2'],
+    pid: undefined,
+    ...changes,
+  };
+}
+
+/** An agent over fakes that record what was done; the real parts are tested in test/netns and test/cluster. */
+export function agentOverFakes() {
+  const world = {
+    pods: new Map<string, Pod>([['default/a', meshPod()]]),
+    namespaces: new Map<string, Namespace>([['default', { name: 'default', annotations: {}, labels: {} }]]),
+    sandboxes: [] as SandboxDetails[],
+    /** Ids that are gone or another by the time of the second look. */
+    goneAtSecondLook: new Set<string>(),
+    beginError: undefined as Error | undefined,
+    patchError: undefined as Error | undefined,
+    action: 'applied' as CaptureOutcome['action'],
+    begun: [] as string[],
+    marked: [] as string[],
+    closed: 0,
+    refusals: [] as string[],
+    patches: [] as AnnotationPatch[],
+    notices: [] as PodNotice[],
+    expected: [] as string[],
+    guarded: [] as string[],
+    decisions: [] as string[],
+    listed: 0,
+  };
+  const outcome = (): CaptureOutcome => ({
+    action: world.action,
+    netnsCookie: '4711',
+    drift: [],
+    foreignAlias: undefined,
+    unroutable: [],
+    timingsMs: { enter: 0, apply: 1, readBack: 0, probe: 0, mark: 0, total: 1.5 },
+  });
+  const capture: CaptureEffect = {
+    begin: (request) => {
+      if (world.beginError !== undefined) throw world.beginError;
+      world.begun.push(request.netnsPath);
+      return {
+        action: world.action,
+        finish: () => {
+          world.marked.push(request.netnsPath);
+          return outcome();
+        },
+        close: () => {
+          world.closed += 1;
+        },
+      };
+    },
+    refuse: (request) => {
+      world.refusals.push(`${request.code}: ${request.text}`);
+      return 'marked';
+    },
+    clean: () => ({ tableRemoved: false, markRemoved: false }),
+    inspect: () => ({ mark: { kind: 'none' }, drift: [], netnsCookie: '4711' }),
+  };
+  const runtime = {
+    version: () => Promise.resolve({ name: 'fake', version: '0' }),
+    listReady: () => {
+      world.listed += 1;
+      return Promise.resolve(world.sandboxes);
+    },
+    details: (id: string) => {
+      const found = world.sandboxes.find((one) => one.id === id);
+      if (world.begun.length > 0 && world.goneAtSecondLook.has(id)) return Promise.resolve(undefined);
+      return Promise.resolve(found);
+    },
+    close: quiet,
+  };
+  const sandboxes: SandboxWatch = {
+    expect: (_, key) => world.expected.push(key),
+    guard: (_, __, id) => world.guarded.push(id),
+    forget: quiet,
+    run: () => Promise.resolve(),
+  };
+  const records = createRecords({ nowMs: () => 0, onDecision: (_, decision) => world.decisions.push(decision.reason) });
+  const teller = createTeller({
+    records,
+    patchAnnotations: (_, patch) => {
+      if (world.patchError !== undefined) return Promise.reject(world.patchError);
+      world.patches.push(patch);
+      return Promise.resolve('patched');
+    },
+    createEvent: (_, notice) => {
+      world.notices.push(notice);
+      return Promise.resolve();
+    },
+    bootId: 'boot',
+    wallClock: () => new Date(0),
+    log,
+  });
+  const metrics = {
+    count: quiet,
+    observe: quiet,
+    set: quiet,
+    render: () => Promise.resolve({ contentType: '', text: '' }),
+  };
+  const effects = { capture, runtime, records, sandboxes, teller, nowMs: () => 0, log, metrics };
+  const reconcile = createReconciler({
+    stores: { pod: (key) => world.pods.get(key), namespace: (name) => world.namespaces.get(name) },
+    runtime,
+    records,
+    sandboxes,
+    desired: {
+      enrollment: { excludedNamespaces: ['kube-system'], enroll: 'annotated', sidecarName: 'istio-proxy' },
+      defaults: {
+        outboundPort: undefined,
+        mode: undefined,
+        inboundPorts: undefined,
+        excludeInboundPorts: undefined,
+        outboundRanges: undefined,
+        excludeOutboundRanges: undefined,
+        ipv6: 'both',
+      },
+    },
+    carryOut: (step, context) => carryOut(effects, step, context),
+    random: () => 0,
+  });
+  return { world, records, turn: () => reconcile('default/a') };
+}

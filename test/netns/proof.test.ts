@@ -1,0 +1,135 @@
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { captureNetns } from '../../src/agent/capture-netns.ts';
+import { kernelEffects, type NetnsEffects } from '../../src/agent/netns-effects.ts';
+import { inspectNetns } from '../../src/agent/tend-netns.ts';
+import { createLab, type NetnsLab } from '../support/netns-lab.ts';
+import { SAMPLE_PROBES, sampleRuleset } from '../support/netns-rulesets.ts';
+
+/** The proof must fail where rules do not work, and must not where they do. */
+let effects: NetnsEffects;
+let lab: NetnsLab | undefined;
+
+beforeAll(async () => {
+  effects = await kernelEffects();
+});
+afterEach(() => lab?.close());
+
+const ruleset = sampleRuleset();
+
+function capture(where: NetnsLab, probes = SAMPLE_PROBES) {
+  return captureNetns({ netnsPath: where.pod.path, podIPs: [], ruleset, probes }, effects);
+}
+
+describe('a failed proof', () => {
+  const spoilers: readonly (readonly [string, string, string])[] = [
+    [
+      'a table that decides before ours',
+      'table inet first {\n chain out {\n type nat hook output priority -150\n ip daddr 203.0.113.0/24 tcp dport 9 redirect to :4\n }\n}\n',
+      'a connection to 203.0.113.1:9 did not reach port 15001 (includeOutboundIPRanges *)',
+    ],
+    [
+      'a table that drops',
+      'table inet drops {\n chain out {\n type filter hook output priority 0\n meta l4proto tcp drop\n }\n}\n',
+      'a connection to 203.0.113.1:9 did not reach port 15001 (includeOutboundIPRanges *) (and 1 more)',
+    ],
+    [
+      'a table that captures what must not be',
+      'table inet first {\n chain out {\n type nat hook output priority -150\n ip6 daddr 2001:db8:77::/48 meta l4proto tcp redirect to :15001\n }\n}\n',
+      'a connection to [2001:db8:77::1]:9 reached port 15001 (excludeOutboundIPRanges)',
+    ],
+  ];
+  it.each(spoilers)('%s', (_, script, message) => {
+    lab = createLab();
+    lab.pod.nft(script);
+    const { pod } = lab;
+    expect(() => capture(createdLab(lab))).toThrow(expect.objectContaining({ code: 'ProofFailed', message }));
+    expect(inspectNetns(pod.path, effects).mark).toEqual({ kind: 'refused', code: 'ProofFailed', text: message });
+  });
+
+  it('says when lo is down', () => {
+    lab = createLab({ loopbackUp: false });
+    expect(() => capture(createdLab(lab))).toThrow(/^lo is not up/);
+  });
+
+  it('closes the gate that an earlier policy had opened', () => {
+    lab = createLab();
+    const other = sampleRuleset({ sets: ruleset.sets.toReversed() });
+    captureNetns({ netnsPath: lab.pod.path, podIPs: [], ruleset: other, probes: SAMPLE_PROBES }, effects);
+    lab.pod.nft(
+      'table inet drops {\n chain out {\n type filter hook output priority 0\n meta l4proto tcp drop\n }\n}\n',
+    );
+    const created = lab;
+    expect(() => capture(created)).toThrow(expect.objectContaining({ code: 'ProofFailed' }));
+    expect(inspectNetns(lab.pod.path, effects).mark.kind).toBe('refused');
+  });
+});
+
+describe('a netns without IPv6', () => {
+  const withoutRoute = ['[2001:db8::1]:9300', '[2001:db8:77::1]:9', '[2001:db8::1]:9'];
+
+  it('without a route: IPv4 is proven, IPv6 cannot leave', () => {
+    lab = createLab({ ipv6: false });
+    const outcome = capture(lab);
+    expect(outcome.action).toBe('applied');
+    expect(outcome.unroutable.map((text) => /to (\S+)/.exec(text)?.[1])).toEqual(withoutRoute);
+    expect(outcome.unroutable[0]).toMatch(/cannot leave: (ENETUNREACH|EADDRNOTAVAIL)/);
+  });
+
+  it('switched off in the netns', () => {
+    lab = createLab({ ipv6: false });
+    lab.pod.run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1');
+    expect(capture(lab).unroutable).toHaveLength(3);
+  });
+
+  it('while the address is still tentative, loopback stands in for it', () => {
+    lab = createLab({ ipv6: false });
+    // Nobody answers duplicate address detection for a minute.
+    lab.pod.run('sysctl', '-qw', 'net.ipv6.conf.eth0.dad_transmits=60');
+    lab.pod.run('ip', 'address', 'add', '2001:db8:1::10/64', 'dev', 'eth0');
+    lab.pod.run('ip', '-6', 'route', 'add', 'default', 'dev', 'eth0');
+    expect(lab.pod.run('ip', '-6', 'address', 'show', 'dev', 'eth0')).toContain('tentative');
+    expect(capture(lab).unroutable).toEqual([]);
+  });
+});
+
+describe('with the proxy already running', () => {
+  it('is proven by who answers', async () => {
+    lab = createLab();
+    const proxy = await lab.actor({ uid: 1337, gid: 1337 });
+    await proxy.listen('proxy', [15001]);
+    expect(capture(lab)).toMatchObject({ action: 'applied', unroutable: [] });
+  });
+
+  it('fails if nothing is redirected', async () => {
+    lab = createLab();
+    const proxy = await lab.actor({ uid: 1337, gid: 1337 });
+    await proxy.listen('proxy', [15001]);
+    lab.pod.nft(
+      'table inet drops {\n chain out {\n type filter hook output priority 0\n tcp dport 15001 drop\n }\n}\n',
+    );
+    const created = lab;
+    expect(() => capture(created)).toThrow(/203\.0\.113\.1:9 was not answered/);
+  });
+
+  it('does not take a neighbour for the proxy', async () => {
+    lab = createLab();
+    const [proxy, outside] = await Promise.all([
+      lab.actor({ uid: 1337, gid: 1337 }),
+      lab.actor({ uid: 0, gid: 0, where: 'outside' }),
+    ]);
+    await proxy.listen('proxy', [15001]);
+    await outside.listen('outside', [9300]);
+    const near = { family: 4, port: 9300, expect: 'untouched', outboundPort: 15001, reason: 'near' } as const;
+    // It is real, near, and answers: no proof of anything, and no failure. Documentation addresses, which nobody has, are another matter.
+    lab.outside.run('ip', 'address', 'add', '10.1.2.3/32', 'dev', 'lo');
+    const outcome = capture(lab, [{ ...near, address: '10.1.2.3' }]);
+    expect(outcome.unroutable).toEqual([
+      expect.stringContaining('10.1.2.3:9300 was answered, but port 15001 is already in use'),
+    ]);
+  });
+});
+
+function createdLab(created: NetnsLab | undefined): NetnsLab {
+  if (created === undefined) throw new Error('no lab');
+  return created;
+}

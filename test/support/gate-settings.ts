@@ -1,0 +1,23 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import type { GateSettings } from '../../src/admission/gate-pod.ts';
+import { asObject, asString } from '../../src/admission/json.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** The gate as the chart's own values make it, for comparing what else makes gates with the chart's admission policy. */
+export async function chartGateSettings(): Promise<GateSettings> {
+  const values = asObject(parse(await readFile(join(ROOT, 'chart/istio-pod-network-controller/values.yaml'), 'utf8')));
+  const manifest = asObject(JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')));
+  const gate = asObject(values.gate);
+  return {
+    name: asString(gate.containerName),
+    image: `${asString(asObject(values.image).repository)}:${asString(manifest.version)}`,
+    imagePullPolicy: 'IfNotPresent',
+    args: [`--timeout=${String(gate.timeoutSeconds)}`],
+    resources: asObject(gate.resources),
+    enroll: 'annotated',
+    sidecarName: asString(asObject(values.agent).sidecarName),
+  };
+}
