@@ -58,7 +58,10 @@ export function recordedDaemons(): string[] {
 }
 
 /** Ends one daemon, by force after `graceMs`, and forgets it. */
-export async function stopDaemon(name: string, options: { readonly graceMs: number } = { graceMs: 10_000 }): Promise<void> {
+export async function stopDaemon(
+  name: string,
+  options: { readonly graceMs: number } = { graceMs: 10_000 },
+): Promise<void> {
   const identity = runningDaemon(name);
   if (identity !== undefined) await endProcess(identity, options.graceMs);
   rmSync(join(run.processes, name), { force: true });

@@ -35,11 +35,14 @@ export async function readEscapes(): Promise<EscapeCounters> {
   const listing: unknown = JSON.parse(await command(['nft', '-j', 'list', 'table', 'inet', network.guardTable]));
   const entries = arrayOf(property(listing, 'nftables'));
   const counters = new Map(
-    entries.map((entry) => property(entry, 'counter')).map((counter) => [property(counter, 'name'), Number(property(counter, 'packets'))]),
+    entries
+      .map((entry) => property(entry, 'counter'))
+      .map((counter) => [property(counter, 'name'), Number(property(counter, 'packets'))]),
   );
   const ipv4 = counters.get('escaped_ipv4');
   const ipv6 = counters.get('escaped_ipv6');
-  if (ipv4 === undefined || ipv6 === undefined) throw new LabError(`nft table ${network.guardTable} has no escape counters`);
+  if (ipv4 === undefined || ipv6 === undefined)
+    throw new LabError(`nft table ${network.guardTable} has no escape counters`);
   const sets = entries.flatMap((entry) => arrayOf(property(property(entry, 'set'), 'elem')));
   return { ipv4, ipv6, destinations: new Map(sets.map(destinationOf)) };
 }
@@ -79,7 +82,9 @@ table inet ${network.guardTable} {
 
 function destinationOf(element: unknown): [string, number] {
   const elem = property(element, 'elem');
-  const key = arrayOf(property(property(elem, 'val'), 'concat')).map(String).join(' ');
+  const key = arrayOf(property(property(elem, 'val'), 'concat'))
+    .map(String)
+    .join(' ');
   return [key, Number(property(property(elem, 'counter'), 'packets'))];
 }
 

@@ -26,7 +26,14 @@ interface Recipe {
 const PASSWD = 'root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n';
 const ISTIO_PASSWD = `${PASSWD}istio-proxy:x:1337:1337:istio-proxy:/:/sbin/nologin\n`;
 const ISTIO_GROUP = 'root:x:0:\nnogroup:x:65534:\nistio-proxy:x:1337:\n';
-const IPTABLES_NAMES = ['iptables', 'iptables-save', 'iptables-restore', 'ip6tables', 'ip6tables-save', 'ip6tables-restore'];
+const IPTABLES_NAMES = [
+  'iptables',
+  'iptables-save',
+  'iptables-restore',
+  'ip6tables',
+  'ip6tables-save',
+  'ip6tables-restore',
+];
 const XTABLES_MODULES = '/usr/lib/x86_64-linux-gnu/xtables';
 
 const RECIPES: readonly Recipe[] = [
@@ -89,7 +96,8 @@ async function fillProxy(root: RootFolder, parts: Parts): Promise<void> {
   root.copy(parts.bootstrapTemplate, '/var/lib/istio/envoy/envoy_bootstrap_tmpl.json');
   for (const program of programs) root.copy(program, program);
   await root.copyLibrariesOf([parts.envoy, ...programs]);
-  for (const module of readdirSync(XTABLES_MODULES)) root.copy(join(XTABLES_MODULES, module), join(XTABLES_MODULES, module));
+  for (const module of readdirSync(XTABLES_MODULES))
+    root.copy(join(XTABLES_MODULES, module), join(XTABLES_MODULES, module));
   for (const name of IPTABLES_NAMES) {
     root.link('xtables-nft-multi', `/usr/sbin/${name}`);
     root.link('xtables-nft-multi', `/usr/sbin/${name.replace('tables', 'tables-nft')}`);
@@ -116,6 +124,7 @@ function keyOfImages(parts: Parts): string {
   for (const file of ['images.ts', 'oci-archive.ts', 'root-folder.ts', 'pause.c']) {
     hash.update(readFileSync(join(import.meta.dirname, file)));
   }
-  for (const program of ['/usr/sbin/xtables-nft-multi', '/usr/sbin/nft']) if (existsSync(program)) hash.update(readFileSync(program));
+  for (const program of ['/usr/sbin/xtables-nft-multi', '/usr/sbin/nft'])
+    if (existsSync(program)) hash.update(readFileSync(program));
   return hash.digest('hex').slice(0, 16);
 }

@@ -23,8 +23,13 @@ function istiodValues(mode: Owner['mode']): object {
     autoscaleEnabled: false,
     resources: { requests: { cpu: '50m', memory: '128Mi' } },
     cni: { enabled: mode === 'istio-cni', provider: 'default' },
-    env: { PILOT_ENABLE_METADATA_EXCHANGE: 'false', PILOT_ENABLE_ALPN_FILTER: 'false' },
-    meshConfig: { defaultProviders: { metrics: [] }, enablePrometheusMerge: false },
+    env: { PILOT_ENABLE_METADATA_EXCHANGE: 'false', PILOT_ENABLE_ALPN_FILTER: 'false', CLOUD_PLATFORM: 'none' },
+    meshConfig: {
+      defaultProviders: { metrics: [] },
+      enablePrometheusMerge: false,
+      // Else every proxy asks the metadata services of three clouds, which the guard would count as escapes.
+      defaultConfig: { proxyMetadata: { CLOUD_PLATFORM: 'none' } },
+    },
   };
 }
 
@@ -36,16 +41,24 @@ export async function installIstio(parts: Parts, mode: Owner['mode']): Promise<v
 }
 
 async function release(name: string, chart: string, values: object): Promise<void> {
-  if (await isInstalled(name, values)) return;
+  const found = await findRelease(name);
+  if (found === 'deployed' && (await hasValues(name, values))) return;
+  // A predecessor that was killed leaves a release that Helm believes to be in work.
+  if (found?.startsWith('pending') === true) await helm(['uninstall', name, '--namespace', NAMESPACE, '--no-hooks']);
   const args = ['upgrade', '--install', name, chart, '--namespace', NAMESPACE, '--create-namespace', '--values', '-'];
   await helm(args, JSON.stringify(values));
 }
 
-async function isInstalled(name: string, values: object): Promise<boolean> {
-  const status = await tryCommand([...HELM, 'status', name, '--namespace', NAMESPACE, '-o', 'json']);
-  if (status.code !== 0 || !status.stdout.includes('"status":"deployed"')) return false;
-  const current = await command([...HELM, 'get', 'values', name, '--namespace', NAMESPACE, '-o', 'json']);
-  return canonical(JSON.parse(current) ?? {}) === canonical(values);
+async function findRelease(name: string): Promise<string | undefined> {
+  const { code, stdout } = await tryCommand([...HELM, 'status', name, '--namespace', NAMESPACE, '-o', 'json'], {
+    env: HELM_ENV,
+  });
+  return code === 0 ? /"status":"([a-z-]+)"/.exec(stdout)?.[1] : undefined;
+}
+
+async function hasValues(name: string, values: object): Promise<boolean> {
+  const current: unknown = JSON.parse(await helm(['get', 'values', name, '--namespace', NAMESPACE, '-o', 'json']));
+  return canonical(current ?? {}) === canonical(values);
 }
 
 function canonical(value: unknown): string {
@@ -57,10 +70,11 @@ function canonical(value: unknown): string {
 }
 
 const HELM = [join(lab.bin, 'helm'), '--kubeconfig', lab.kubeconfig];
+// Keeps Helm out of the user's own folders.
+const helmHome = join(lab.directory, 'helm');
+const HELM_ENV = { HELM_CACHE_HOME: helmHome, HELM_CONFIG_HOME: helmHome, HELM_DATA_HOME: helmHome };
 
-async function helm(args: readonly string[], input: string): Promise<void> {
-  // The cache folders keep Helm out of the user's own.
-  const home = join(lab.directory, 'helm');
-  const env = { HELM_CACHE_HOME: home, HELM_CONFIG_HOME: home, HELM_DATA_HOME: home };
-  await command([...HELM, ...args], { input, env, timeoutMs: 180_000 });
+function helm(args: readonly string[], input?: string): Promise<string> {
+  const options = { env: HELM_ENV, timeoutMs: 180_000 };
+  return command([...HELM, ...args], input === undefined ? options : { ...options, input });
 }

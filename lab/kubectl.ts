@@ -5,7 +5,10 @@ import { poll } from './poll.ts';
 
 /** Runs the lab's kubectl as cluster admin; `input` is standard input, for `apply -f -`. */
 export function kubectl(args: readonly string[], options: { readonly input?: string } = {}): Promise<string> {
-  return command([join(lab.bin, 'kubectl'), `--kubeconfig=${lab.kubeconfig}`, ...args], { timeoutMs: 120_000, ...options });
+  return command([join(lab.bin, 'kubectl'), `--kubeconfig=${lab.kubeconfig}`, ...args], {
+    timeoutMs: 120_000,
+    ...options,
+  });
 }
 
 /** Creates or updates objects (each as its fields say, by server-side apply). */

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cgroupName, containerdSocket, data, network, nriSocket, ports, run } from './paths.ts';
 import { images } from './images.ts';
@@ -14,6 +14,8 @@ export const configs = {
   resolv: join(data.config, 'resolv.conf'),
   cniFolder: join(data.cni, 'net.d'),
   registries: join(data.config, 'registries'),
+  /** Tools from /usr/sbin that kubelet and kube-proxy may use: not iptables, or they would put chains of their own into the host's tables. */
+  tools: join(data.config, 'tools'),
 } as const;
 
 /** Where the kubeconfig of a certificate (`kubelet`, `scheduler`, …) is. */
@@ -23,19 +25,32 @@ export function kubeconfigPath(file: string): string {
 
 /** Writes every configuration file of the node and the control plane. */
 export function writeConfigs(binFolder: string): void {
-  for (const folder of [data.config, configs.cniFolder, join(configs.registries, '_default'), data.podLogs]) {
+  for (const folder of [
+    data.config,
+    configs.cniFolder,
+    join(configs.registries, '_default'),
+    configs.tools,
+    data.podLogs,
+  ]) {
     mkdirSync(folder, { recursive: true });
   }
   for (const file of ['kubelet', 'controller-manager', 'scheduler', 'kube-proxy', 'admin']) {
-    writeFileSync(kubeconfigPath(file), kubeconfig(file), { mode: 0o600 });
+    writeIfChanged(kubeconfigPath(file), kubeconfig(file), { mode: 0o600 });
   }
-  writeFileSync(configs.containerd, containerdConfig(binFolder));
-  writeFileSync(configs.kubelet, JSON.stringify(KUBELET, null, 2));
-  writeFileSync(configs.kubeProxy, JSON.stringify(KUBE_PROXY, null, 2));
-  writeFileSync(configs.resolv, `nameserver ${network.dnsServiceIp}\n`);
-  writeFileSync(join(configs.cniFolder, '10-lab.conflist'), JSON.stringify(CNI, null, 2));
+  writeIfChanged(configs.containerd, containerdConfig(binFolder));
+  writeIfChanged(configs.kubelet, JSON.stringify(KUBELET, null, 2));
+  writeIfChanged(configs.kubeProxy, JSON.stringify(KUBE_PROXY, null, 2));
+  writeIfChanged(configs.resolv, `nameserver ${network.dnsServiceIp}\n`);
+  writeIfChanged(join(configs.cniFolder, '10-lab.conflist'), JSON.stringify(CNI, null, 2));
+  if (!existsSync(join(configs.tools, 'nft'))) symlinkSync('/usr/sbin/nft', join(configs.tools, 'nft'));
   // A pull of an image that was not loaded must fail here and at once, not ask the world.
-  writeFileSync(join(configs.registries, '_default', 'hosts.toml'), 'server = "http://127.0.0.1:9"\n');
+  writeIfChanged(join(configs.registries, '_default', 'hosts.toml'), 'server = "http://127.0.0.1:9"\n');
+}
+
+/** kube-proxy ends when its configuration file is written, even with the same text. */
+function writeIfChanged(path: string, text: string, options: { readonly mode?: number } = {}): void {
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
+  writeFileSync(path, text, options);
 }
 
 function containerdConfig(binFolder: string): string {
@@ -115,7 +130,12 @@ const KUBELET = {
   volumePluginDir: join(data.directory, 'volume-plugins'),
   maxPods: 250,
   // A machine of this size is allowed to be full: nothing here may be evicted or collected for that.
-  evictionHard: { 'memory.available': '0%', 'nodefs.available': '0%', 'nodefs.inodesFree': '0%', 'imagefs.available': '0%' },
+  evictionHard: {
+    'memory.available': '0%',
+    'nodefs.available': '0%',
+    'nodefs.inodesFree': '0%',
+    'imagefs.available': '0%',
+  },
   imageGCHighThresholdPercent: 100,
   imageMinimumGCAge: '24h',
   localStorageCapacityIsolation: false,

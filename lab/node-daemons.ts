@@ -29,7 +29,7 @@ export function kubelet(bin: string): Daemon {
       `--hostname-override=${network.nodeName}`,
       `--node-ip=${network.nodeIpv4},${network.nodeIpv6}`,
     ],
-    env: { PATH: `${bin}:${systemPath()}` },
+    env: { PATH: `${configs.tools}:/usr/bin:/bin` },
     ready: () => httpOk(`http://127.0.0.1:${ports.kubeletHealthz}/healthz`),
     readyTimeoutMs: 60_000,
   };
@@ -40,7 +40,7 @@ export function kubeProxy(bin: string): Daemon {
   return {
     name: 'kube-proxy',
     argv: [join(bin, 'kube-proxy'), `--config=${configs.kubeProxy}`],
-    env: { PATH: systemPath() },
+    env: { PATH: `${configs.tools}:/usr/bin:/bin` },
     ready: () => httpOk(`http://127.0.0.1:${ports.kubeProxyHealthz}/healthz`),
     readyTimeoutMs: 60_000,
   };

@@ -27,7 +27,8 @@ export function readSysctls(): Record<string, string> {
 /** Writes back what `readSysctls` returned; a value the kernel refuses is left. */
 export function restoreSysctls(values: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(values)) {
-    if (existsSync(join('/proc/sys', name)) && readFileSync(join('/proc/sys', name), 'utf8').trim() !== value) setSysctl(name, value);
+    if (existsSync(join('/proc/sys', name)) && readFileSync(join('/proc/sys', name), 'utf8').trim() !== value)
+      setSysctl(name, value);
   }
 }
 
@@ -48,18 +49,23 @@ export async function makeBridge(): Promise<void> {
 /** Removes the bridge, and with it the host's ends of veth pairs that hung on it. */
 export async function removeBridge(): Promise<void> {
   const { stdout } = await tryCommand(['ip', '-j', 'link', 'show', 'master', network.bridge]);
-  for (const name of stdout.matchAll(/"ifname":"(veth[^"]+)"/g)) await tryCommand(['ip', 'link', 'delete', name[1] ?? '']);
+  for (const name of stdout.matchAll(/"ifname":"(veth[^"]+)"/g))
+    await tryCommand(['ip', 'link', 'delete', name[1] ?? '']);
   await tryCommand(['ip', 'link', 'delete', network.bridge]);
 }
 
-/** /run/netns must propagate new mounts into containers (HostToContainer), as it does on every systemd host. Returns true if it was changed. */
-export async function shareNetnsFolder(): Promise<boolean> {
+/** /run/netns must propagate new mounts into containers (HostToContainer), as it does on every systemd host. */
+export async function shareNetnsFolder(): Promise<void> {
+  if (await netnsFolderIsShared()) return;
   await command(['mkdir', '-p', '/run/netns']);
-  const { stdout } = await tryCommand(['findmnt', '-no', 'PROPAGATION', '--target', '/run/netns']);
-  if (stdout.includes('shared')) return false;
   await command(['mount', '--rbind', '/run/netns', '/run/netns']);
   await command(['mount', '--make-rshared', '/run/netns']);
-  return true;
+}
+
+/** True if mounts below /run/netns propagate already. */
+export async function netnsFolderIsShared(): Promise<boolean> {
+  const { stdout } = await tryCommand(['findmnt', '-no', 'PROPAGATION', '--target', '/run/netns']);
+  return stdout.includes('shared');
 }
 
 function setSysctl(name: string, value: string): void {

@@ -33,10 +33,22 @@ export async function writeOciArchive(options: {
     const blobs = join(layout, 'blobs', 'sha256');
     mkdirSync(blobs, { recursive: true });
     const layer = await addLayer(blobs, options.rootFolder);
-    const config = addJson(blobs, 'application/vnd.oci.image.config.v1+json', imageConfig(options.config, layer.digest));
+    const config = addJson(
+      blobs,
+      'application/vnd.oci.image.config.v1+json',
+      imageConfig(options.config, layer.digest),
+    );
     const manifestType = 'application/vnd.oci.image.manifest.v1+json';
-    const manifest = addJson(blobs, manifestType, { schemaVersion: 2, mediaType: manifestType, config, layers: [layer] });
-    const annotations = { 'io.containerd.image.name': options.reference, 'org.opencontainers.image.ref.name': options.reference };
+    const manifest = addJson(blobs, manifestType, {
+      schemaVersion: 2,
+      mediaType: manifestType,
+      config,
+      layers: [layer],
+    });
+    const annotations = {
+      'io.containerd.image.name': options.reference,
+      'org.opencontainers.image.ref.name': options.reference,
+    };
     writeJson(join(layout, 'index.json'), { schemaVersion: 2, manifests: [{ ...manifest, annotations }] });
     writeJson(join(layout, 'oci-layout'), { imageLayoutVersion: '1.0.0' });
     const packed = `${layout}.tar`;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer, type Server } from 'node:net';
 import { LabError } from './lab-error.ts';
@@ -13,7 +14,9 @@ export interface Owner {
   readonly sysctls: Readonly<Record<string, string>>;
   /** Folders that did not exist before and that the lab's programs make. */
   readonly folders: readonly string[];
-  /** True if the lab made /run/netns a shared mount. */
+  /** Pinned network namespaces that look like a pod's and were there before. */
+  readonly foreignNetns: readonly string[];
+  /** True if the lab makes /run/netns a shared mount. */
   readonly mountedNetns: boolean;
 }
 
@@ -60,22 +63,27 @@ export async function withLock<T>(verb: string, work: () => Promise<T>): Promise
   }
 }
 
-function listen(description: string): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.on('error', () => undefined).end(description));
-    server.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE') return reject(error);
-      askHolder().then((holder) => reject(new LabError(`the lab is busy: ${holder} is at work`, { hint: 'Wait for it to end.' })), reject);
-      return undefined;
+async function listen(description: string): Promise<Server> {
+  const server = createServer((socket) => socket.on('error', () => undefined).end(description));
+  server.listen(LOCK);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
+    throw new LabError(`the lab is busy: ${await askHolder()} is at work`, {
+      hint: 'Wait for it to end.',
+      cause: error,
     });
-    server.listen(LOCK, () => resolve(server.unref()));
-  });
+  }
+  return server.unref();
 }
 
 function askHolder(): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
-    const socket = createConnection(LOCK).setEncoding('utf8').setTimeout(2_000, () => socket.destroy());
+    const socket = createConnection(LOCK)
+      .setEncoding('utf8')
+      .setTimeout(2_000, () => socket.destroy());
     socket.on('data', (chunk) => {
       text += chunk;
     });
@@ -96,6 +104,8 @@ function isOwner(value: unknown): value is Owner {
     typeof value.sysctls === 'object' &&
     'folders' in value &&
     Array.isArray(value.folders) &&
+    'foreignNetns' in value &&
+    Array.isArray(value.foreignNetns) &&
     'mountedNetns' in value
   );
 }

@@ -79,7 +79,8 @@ function keyOfParts(): string {
 
 async function build(directory: string): Promise<void> {
   const go = findGo();
-  if (go === undefined) throw new LabError('Go is missing: unpack Go 1.26 or newer to /usr/local/go, or put `go` on PATH.');
+  if (go === undefined)
+    throw new LabError('Go is missing: unpack Go 1.26 or newer to /usr/local/go, or put `go` on PATH.');
   const bin = `${join(directory, 'bin')}/`;
   mkdirSync(bin);
   const sources = await moduleSources(go);
@@ -91,15 +92,17 @@ async function build(directory: string): Promise<void> {
     () => `built: ${countEntries(bin)} of 14`,
   );
   renameSync(join(bin, 'server'), join(bin, 'etcd'));
-  await step('building runc', () =>
-    goBuild(go, [...RUNC_BUILD, '-o', bin, 'tool'], { folder: 'runc', cgo: '1' }),
-  );
+  await step('building runc', () => goBuild(go, [...RUNC_BUILD, '-o', bin, 'tool'], { folder: 'runc', cgo: '1' }));
   rmSync(join(directory, 'charts', 'gateways'), { recursive: true, force: true });
 }
 
 const BUILD_TIMEOUT_MS = 60 * 60_000;
 
-async function goBuild(go: string, args: readonly string[], options: { folder: string; cgo: '0' | '1' }): Promise<void> {
+async function goBuild(
+  go: string,
+  args: readonly string[],
+  options: { folder: string; cgo: '0' | '1' },
+): Promise<void> {
   await command([go, ...args], {
     cwd: join(import.meta.dirname, options.folder),
     env: { CGO_ENABLED: options.cgo, GOFLAGS: '-buildvcs=false', GOWORK: 'off' },

@@ -48,7 +48,19 @@ export async function makePki(): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const at = (name: string) => join(folder, name);
   await makeKey(at('ca.key'));
-  await openssl('req', '-x509', '-new', '-key', at('ca.key'), '-subj', '/CN=lab-ca', '-days', '365', '-out', at('ca.crt'));
+  await openssl(
+    'req',
+    '-x509',
+    '-new',
+    '-key',
+    at('ca.key'),
+    '-subj',
+    '/CN=lab-ca',
+    '-days',
+    '365',
+    '-out',
+    at('ca.crt'),
+  );
   await makeKey(at('service-account.key'));
   await openssl('ec', '-in', at('service-account.key'), '-pubout', '-out', at('service-account.pub'));
   await Promise.all(CERTIFICATES.map((certificate) => makeCertificate(folder, certificate)));
@@ -61,9 +73,7 @@ export function kubeconfig(file: string): string {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [
-      { name: 'lab', cluster: { server: `https://${nodeIpv4}:6443`, 'certificate-authority': at('ca.crt') } },
-    ],
+    clusters: [{ name: 'lab', cluster: { server: `https://${nodeIpv4}:6443`, 'certificate-authority': at('ca.crt') } }],
     users: [{ name: file, user: { 'client-certificate': at(`${file}.crt`), 'client-key': at(`${file}.key`) } }],
     contexts: [{ name: 'lab', context: { cluster: 'lab', user: file } }],
     'current-context': 'lab',
@@ -82,7 +92,18 @@ async function makeCertificate(folder: string, certificate: Certificate): Promis
   await openssl('req', '-new', '-key', `${base}.key`, '-subj', certificate.subject, '-out', `${base}.csr`);
   const signer = ['-CA', join(folder, 'ca.crt'), '-CAkey', join(folder, 'ca.key'), '-days', '365'];
   const serial = ['-set_serial', `0x${Buffer.from(certificate.file).toString('hex').slice(0, 30)}`];
-  await openssl('x509', '-req', '-in', `${base}.csr`, ...signer, ...serial, '-extfile', `${base}.ext`, '-out', `${base}.crt`);
+  await openssl(
+    'x509',
+    '-req',
+    '-in',
+    `${base}.csr`,
+    ...signer,
+    ...serial,
+    '-extfile',
+    `${base}.ext`,
+    '-out',
+    `${base}.crt`,
+  );
 }
 
 async function makeKey(path: string): Promise<void> {

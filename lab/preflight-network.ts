@@ -32,7 +32,8 @@ export async function checkRegistries(registries: readonly Registry[]): Promise<
 const CHECKS: Readonly<Record<Registry, () => Promise<string | undefined>>> = {
   debian: async () => undefined,
   go: () => answers('the Go module proxy', ['go', 'env', 'GOPROXY'], (out) => out.trim().split(/[,|]/)[0] ?? ''),
-  pypi: () => answers('the Python package index', ['python3', '-m', 'pip', 'config', 'get', 'global.index-url'], indexOf),
+  pypi: () =>
+    answers('the Python package index', ['python3', '-m', 'pip', 'config', 'get', 'global.index-url'], indexOf),
 };
 
 function indexOf(output: string): string {
@@ -40,10 +41,15 @@ function indexOf(output: string): string {
 }
 
 /** Connects to the host that the client is configured to use; a client that says nothing is left to fail by itself. */
-async function answers(name: string, argv: readonly string[], toUrl: (output: string) => string): Promise<string | undefined> {
+async function answers(
+  name: string,
+  argv: readonly string[],
+  toUrl: (output: string) => string,
+): Promise<string | undefined> {
   const { code, stdout } = await tryCommand(argv, { timeoutMs: 20_000 });
   const url = code === 0 ? parseUrl(toUrl(stdout)) : undefined;
-  if (url === undefined || process.env['HTTPS_PROXY'] !== undefined || process.env['https_proxy'] !== undefined) return undefined;
+  if (url === undefined || process.env['HTTPS_PROXY'] !== undefined || process.env['https_proxy'] !== undefined)
+    return undefined;
   const port = Number(url.port || (url.protocol === 'http:' ? 80 : 443));
   if (await connects(url.hostname, port)) return undefined;
   return `${name} does not answer at ${url.host}: parts that are not cached yet cannot be fetched. Check the network, then try again.`;

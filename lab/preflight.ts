@@ -39,7 +39,10 @@ export async function preflight(needs: PreflightNeeds): Promise<void> {
     ...(await portProblems(needs.ports ?? [])),
   ];
   const packages = await missingPackages(needs.packages ?? []);
-  const registries = new Set<Registry>([...(needs.registries ?? []), ...(packages.length > 0 ? ['debian' as const] : [])]);
+  const registries = new Set<Registry>([
+    ...(needs.registries ?? []),
+    ...(packages.length > 0 ? ['debian' as const] : []),
+  ]);
   if (problems.length === 0) problems.push(...(await checkRegistries([...registries])));
   if (problems.length > 0) {
     throw new LabError(`this machine cannot do it yet:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`, {
@@ -61,8 +64,10 @@ const GO_MISSING =
 function platformProblems(): string[] {
   const problems: string[] = [];
   if (process.platform !== 'linux') return [`Linux is needed; this is ${process.platform}.`];
-  if (process.arch !== 'x64') problems.push(`an x86-64 machine is needed (Envoy is packaged for it); this is ${process.arch}.`);
-  if (process.getuid?.() !== 0) problems.push('root is needed (network namespaces, mounts, nftables): run it with sudo.');
+  if (process.arch !== 'x64')
+    problems.push(`an x86-64 machine is needed (Envoy is packaged for it); this is ${process.arch}.`);
+  if (process.getuid?.() !== 0)
+    problems.push('root is needed (network namespaces, mounts, nftables): run it with sudo.');
   if (!existsSync('/usr/bin/apt-get')) problems.push('a Debian-like system is needed: there is no apt-get here.');
   return problems;
 }

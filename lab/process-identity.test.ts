@@ -46,8 +46,12 @@ describe('parseIdentity', () => {
     expect(parseIdentity(JSON.stringify(identity))).toEqual(identity);
   });
 
-  it.each(['', '{"pid":47', '{"pid":"47","startTicks":"9"}', '{"pid":1,"startTicks":"9"}', '{"pid":-1,"startTicks":"9"}', 'null'])(
-    'takes %j as no record',
-    (text) => expect(parseIdentity(text)).toBeUndefined(),
-  );
+  it.each([
+    '',
+    '{"pid":47',
+    '{"pid":"47","startTicks":"9"}',
+    '{"pid":1,"startTicks":"9"}',
+    '{"pid":-1,"startTicks":"9"}',
+    'null',
+  ])('takes %j as no record', (text) => expect(parseIdentity(text)).toBeUndefined());
 });

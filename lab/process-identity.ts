@@ -9,10 +9,14 @@ export interface ProcessIdentity {
 /** State letter and start time out of the text of /proc/PID/stat; undefined if it is not that. */
 export function parseStat(text: string): { readonly state: string; readonly startTicks: string } | undefined {
   // The command's name may hold spaces and parentheses, so the fields are counted from the last one.
-  const fields = text.slice(text.lastIndexOf(')') + 2).trim().split(' ');
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .trim()
+    .split(' ');
   const [state] = fields;
   const startTicks = fields[19];
-  if (!text.includes(')') || state === undefined || startTicks === undefined || !/^\d+$/.test(startTicks)) return undefined;
+  if (!text.includes(')') || state === undefined || startTicks === undefined || !/^\d+$/.test(startTicks))
+    return undefined;
   return { state, startTicks };
 }
 
@@ -34,7 +38,8 @@ export function parseIdentity(text: string): ProcessIdentity | undefined {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null || !('pid' in value) || !('startTicks' in value)) return undefined;
     const { pid, startTicks } = value;
-    if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 1 || typeof startTicks !== 'string') return undefined;
+    if (typeof pid !== 'number' || !Number.isInteger(pid) || pid <= 1 || typeof startTicks !== 'string')
+      return undefined;
     return { pid, startTicks };
   } catch {
     return undefined;

@@ -8,7 +8,10 @@ export function say(text: string): void {
 /** Runs one step and says how long it took. `detail`, if given, is asked every few seconds while the step runs. */
 export async function step<T>(name: string, work: () => Promise<T>, detail: () => string = () => ''): Promise<T> {
   const beganMs = performance.now();
-  const timer = setInterval(() => say(`${name} … ${seconds(performance.now() - beganMs)} ${detail()}`.trimEnd()), 5_000);
+  const timer = setInterval(
+    () => say(`${name} … ${seconds(performance.now() - beganMs)} ${detail()}`.trimEnd()),
+    5_000,
+  );
   try {
     const result = await work();
     say(`${name}: ${seconds(performance.now() - beganMs)}`);

@@ -40,7 +40,8 @@ export class RootFolder {
     const libraries = new Set<string>();
     for (const program of programs) {
       const listing = await command(['ldd', program]);
-      for (const match of listing.matchAll(/(?:=> )?(\/\S+) \(0x/g)) if (match[1] !== undefined) libraries.add(match[1]);
+      for (const match of listing.matchAll(/(?:=> )?(\/\S+) \(0x/g))
+        if (match[1] !== undefined) libraries.add(match[1]);
     }
     for (const library of libraries) this.copy(library, library);
   }

@@ -1,11 +1,10 @@
-import { compareNft, type Drift, listedPolicyHash } from '../backend/nft/compare.ts';
-import type { NftContext } from '../backend/nft/libnftables.ts';
-import { renderNft } from '../backend/nft/render.ts';
+import type { Drift } from '../backend/nft/compare.ts';
 import { ControllerError, isControllerError } from '../errors.ts';
 import { type Mark, readyMark, refusedMark } from '../netns/mark-text.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { Probe } from '../ruleset/probe.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
+import { bringRules } from './bring-rules.ts';
 import { kernelEffects, type NetnsEffects, requireMember } from './netns-effects.ts';
 import {
   cleanNetns,
@@ -43,7 +42,7 @@ export interface CaptureOutcome {
   /** Probes that prove nothing, because nothing of the kind can leave (no route of that family) or somebody near may have answered. */
   readonly unroutable: readonly string[];
   readonly timingsMs: {
-    /** Open, enter, read the mark and the table. */
+    /** Open, enter, read the mark. */
     readonly enter: number;
     readonly apply: number;
     readonly readBack: number;
@@ -128,68 +127,20 @@ interface State extends Pick<CaptureOutcome, 'action' | 'drift' | 'previousPolic
 /** Runs inside the netns. */
 function bringIn(request: CaptureRequest, effects: NetnsEffects, startMs: number): State {
   const { ruleset, probes } = request;
+  const { nowMs } = effects;
   requireMember(request, effects);
   const mark = effects.readMark();
-  const state = effects.nft.withContext((context) => bringRules({ ruleset, context, mark, effects, startMs }));
-  if (state.action === 'kept') return state;
-  const probeMs = effects.nowMs();
+  const enter = nowMs() - startMs;
+  const rules = effects.nft.withContext((context) => bringRules({ context, ruleset, mark, nowMs }));
+  const { drift, previousPolicyHash } = rules;
+  const found = { mark, drift, previousPolicyHash };
+  const timingsMs = { enter, ...rules.timingsMs, probe: 0 };
+  const marked = mark.kind === 'ready' && mark.policyHash === ruleset.policyHash;
+  if (marked && !rules.written) return { ...found, action: 'kept', unroutable: [], timingsMs };
+  const probeMs = nowMs();
   const unroutable = prove(effects, probes);
-  return { ...state, unroutable, timingsMs: { ...state.timingsMs, probe: effects.nowMs() - probeMs } };
-}
-
-interface Rules {
-  readonly ruleset: Ruleset;
-  readonly context: NftContext;
-  readonly mark: Mark;
-  readonly effects: NetnsEffects;
-  readonly startMs: number;
-}
-
-function bringRules({ ruleset, context, mark, effects, startMs }: Rules): State {
-  const listing = context.listTable(ruleset.table);
-  const differences = listing === undefined ? [] : compareNft(ruleset, listing);
-  const seenMs = effects.nowMs();
-  const found = { mark, unroutable: [], ...judge({ ruleset, mark, listing, differences }) };
-  const timingsMs = { enter: seenMs - startMs, apply: 0, readBack: 0, probe: 0 };
-  if (listing !== undefined && differences.length === 0) {
-    const kept = mark.kind === 'ready' && mark.policyHash === ruleset.policyHash;
-    return { ...found, action: kept ? 'kept' : 'remarked', timingsMs };
-  }
-  context.run(renderNft(ruleset, { over: listing === undefined ? 'create' : 'replace' }));
-  const appliedMs = effects.nowMs();
-  requireSame(ruleset, context);
-  const readBack = effects.nowMs() - appliedMs;
-  return { ...found, action: 'applied', timingsMs: { ...timingsMs, apply: appliedMs - seenMs, readBack } };
-}
-
-/** What the netns claimed to be, and whether it was. */
-function judge(seen: {
-  readonly ruleset: Ruleset;
-  readonly mark: Mark;
-  readonly listing: unknown;
-  readonly differences: readonly Drift[];
-}): Pick<State, 'drift' | 'previousPolicyHash'> {
-  const { ruleset, mark, listing, differences } = seen;
-  if (listing === undefined) {
-    const drift = mark.kind === 'ready' ? [{ where: 'table', expected: ruleset.table, found: 'absent' }] : [];
-    return { drift, previousPolicyHash: undefined };
-  }
-  const previousPolicyHash = listedPolicyHash(listing);
-  const changedPolicy = previousPolicyHash !== undefined && previousPolicyHash !== ruleset.policyHash;
-  return { drift: changedPolicy ? [] : differences, previousPolicyHash };
-}
-
-/** A kernel that took the transaction but holds something else must never be called ready. */
-function requireSame(ruleset: Ruleset, context: NftContext): void {
-  const listing = context.listTable(ruleset.table);
-  const [first, ...more] = compareNft(ruleset, listing ?? { nftables: [] });
-  if (first === undefined) return;
-  const others = more.length === 0 ? '' : ` (and ${more.length} more differences)`;
-  throw new ControllerError(
-    'ProofFailed',
-    `the kernel holds other rules than were written: ${first.where}: expected ${first.expected}, found ${first.found}${others}`,
-    { hint: 'Another program in the netns, or the kernel, changes our table.' },
-  );
+  const action = rules.written ? 'applied' : 'remarked';
+  return { ...found, action, unroutable, timingsMs: { ...timingsMs, probe: nowMs() - probeMs } };
 }
 
 /** Throws if a probe disproves the rules; returns what could not be shown either way. */
@@ -212,13 +163,8 @@ function finish(given: {
 }): CaptureOutcome {
   const { request, effects, netns, state, workedMs } = given;
   const startMs = effects.nowMs();
-  let foreignAlias: string | undefined;
   if (state.action !== 'kept') {
-    foreignAlias = effects.enter(netns, () => {
-      const before = effects.readMark();
-      effects.writeMark(readyMark(request.ruleset.policyHash));
-      return before.kind === 'foreign' ? before.alias : undefined;
-    });
+    effects.enter(netns, () => effects.writeMark(readyMark(request.ruleset.policyHash)));
   }
   const markMs = effects.nowMs() - startMs;
   return {
@@ -226,7 +172,7 @@ function finish(given: {
     netnsCookie: netns.cookie,
     drift: state.drift,
     previousPolicyHash: state.previousPolicyHash,
-    foreignAlias,
+    foreignAlias: state.mark.kind === 'foreign' ? state.mark.alias : undefined,
     unroutable: state.unroutable,
     timingsMs: { ...state.timingsMs, mark: markMs, total: workedMs + markMs },
   };

@@ -117,7 +117,7 @@ export function agentOverFakes() {
     close: quiet,
   };
   const sandboxes: SandboxWatch = {
-    expect: (_, key) => world.expected.push(key),
+    expect: (key) => world.expected.push(key),
     guard: (_, __, id) => world.guarded.push(id),
     forget: quiet,
     run: () => Promise.resolve(),

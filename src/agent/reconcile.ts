@@ -1,8 +1,7 @@
 import { ControllerError, isControllerError } from '../errors.ts';
 import type { Namespace, Pod } from '../pod/pod.ts';
 import { podKey } from '../pod/pod.ts';
-import type { SandboxDetails } from '../sandbox/sandbox.ts';
-import { pickSandbox, type SandboxRuntime } from '../sandbox/sandbox.ts';
+import { pickSandbox, runtimePodUid, type SandboxDetails, type SandboxRuntime } from '../sandbox/sandbox.ts';
 import { backOffMs } from './back-off.ts';
 import { type Desired, type DesiredOptions, desiredFor } from './desired.ts';
 import { needsSandbox, plan, type Step, type StepContext } from './plan.ts';
@@ -54,9 +53,12 @@ export function createReconciler(options: ReconcileOptions): (key: string) => Pr
 
 async function reconcile(options: ReconcileOptions, key: string): Promise<void> {
   const pod = options.stores.pod(key);
-  if (pod === undefined) return options.records.dropKey(key, (uid) => options.sandboxes.forget(uid));
+  if (pod === undefined) {
+    options.records.dropKey(key);
+    return options.sandboxes.forget(key);
+  }
   // A pod that is being deleted starts nothing any more; its netns goes with its sandbox.
-  if (pod.deleting) return options.sandboxes.forget(pod.uid);
+  if (pod.deleting) return options.sandboxes.forget(key);
   const namespace = options.stores.namespace(pod.namespace);
   if (namespace === undefined) {
     throw new ControllerError('ApiReply', `pod ${key}: its namespace has not been seen yet`);
@@ -67,13 +69,14 @@ async function reconcile(options: ReconcileOptions, key: string): Promise<void> 
   for (const step of plan(desired, { sandbox, record })) {
     await options.carryOut(step, contextOf(options, pod, desired, sandbox));
   }
-  if (desired.kind === 'ignore') options.sandboxes.forget(pod.uid);
+  if (desired.kind === 'ignore') options.sandboxes.forget(key);
   else guardSandbox(options, pod, sandbox);
 }
 
 /** The pod's one ready sandbox with its netns, or undefined while there is none. */
 async function currentSandbox(runtime: SandboxRuntime, pod: Pod): Promise<SandboxDetails | undefined> {
-  const picked = pickSandbox(await runtime.listReady(pod.uid), pod.uid);
+  const runtimeUid = runtimePodUid(pod);
+  const picked = pickSandbox(await runtime.listReady(runtimeUid), runtimeUid);
   if (picked === undefined) return undefined;
   const details = await runtime.details(picked.id);
   return details?.ready === true ? details : undefined;
@@ -98,5 +101,5 @@ function contextOf(
 function guardSandbox(options: ReconcileOptions, pod: Pod, sandbox: SandboxDetails | undefined): void {
   const settled = options.records.find(pod.uid)?.settled;
   if (sandbox === undefined || settled?.sandboxId !== sandbox.id) return;
-  options.sandboxes.guard(pod.uid, podKey(pod), sandbox.id);
+  options.sandboxes.guard(podKey(pod), runtimePodUid(pod), sandbox.id);
 }

@@ -11,7 +11,7 @@ export interface Records {
   settle(uid: string, settled: Settled): void;
   told(uid: string, key: string): void;
   /** The pod is gone from the store. */
-  dropKey(key: string, forget: (uid: string) => void): void;
+  dropKey(key: string): void;
   /** Pods by state, for the gauge. */
   states(): ReadonlyMap<PodState, number>;
 }
@@ -60,12 +60,11 @@ export function createRecords(options: {
     find: (uid) => byUid.get(uid)?.record,
     settle: (uid, settled) => change(uid, { settled }),
     told: (uid, key) => change(uid, { told: key }),
-    dropKey: (key, forget) => {
+    dropKey: (key) => {
       const uid = uidByKey.get(key);
       if (uid === undefined) return;
       uidByKey.delete(key);
       byUid.delete(uid);
-      forget(uid);
     },
     states: () => {
       const counts = new Map<PodState, number>([

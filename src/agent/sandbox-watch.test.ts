@@ -76,7 +76,7 @@ describe('sandbox watch', () => {
 
   it('wakes a waiting pod once, as soon as its sandbox is ready', async () => {
     const h = harness();
-    h.watch.expect('uid-1', 'default/a');
+    h.watch.expect('default/a', 'uid-1');
     h.set([sandbox('s2', 'uid-2')]);
     expect(await h.look()).toBe(FAST_LOOK_MS);
     expect(h.woken).toEqual([]);
@@ -89,10 +89,10 @@ describe('sandbox watch', () => {
 
   it('slows down for a pod that waits long, and does not hurry at all for guards', async () => {
     const h = harness();
-    h.watch.guard('uid-9', 'default/z', 's9');
+    h.watch.guard('default/z', 'uid-9', 's9');
     h.set([sandbox('s9', 'uid-9')]);
     const idle = await h.look();
-    h.watch.expect('uid-1', 'default/a');
+    h.watch.expect('default/a', 'uid-1');
     await h.sleepMs();
     const fast = await h.look();
     h.at(60_000);
@@ -105,8 +105,8 @@ describe('sandbox watch', () => {
 
   it('wakes a captured pod when its sandbox is gone or another', async () => {
     const h = harness();
-    h.watch.guard('uid-1', 'default/a', 's1');
-    h.watch.guard('uid-2', 'default/b', 's2');
+    h.watch.guard('default/a', 'uid-1', 's1');
+    h.watch.guard('default/b', 'uid-2', 's2');
     h.set([sandbox('s1', 'uid-1'), sandbox('s2-new', 'uid-2')]);
     await h.look();
     expect(h.woken).toEqual(['default/b']);
@@ -118,8 +118,8 @@ describe('sandbox watch', () => {
 
   it('forgets a deleted pod', async () => {
     const h = harness();
-    h.watch.expect('uid-1', 'default/a');
-    h.watch.forget('uid-1');
+    h.watch.expect('default/a', 'uid-1');
+    h.watch.forget('default/a');
     h.set([sandbox('s1', 'uid-1')]);
     await h.look();
     expect(h.woken).toEqual([]);
@@ -128,7 +128,7 @@ describe('sandbox watch', () => {
 
   it('survives a runtime that does not answer, says so once, and finds the sandbox afterwards', async () => {
     const h = harness();
-    h.watch.expect('uid-1', 'default/a');
+    h.watch.expect('default/a', 'uid-1');
     h.set(new Error('connection refused'));
     await h.look();
     await h.look();

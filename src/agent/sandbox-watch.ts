@@ -7,11 +7,11 @@ import type { Log } from '../telemetry/log.ts';
  * on 2.x). One ListPodSandbox for the whole node per look: fast while a pod waits for its sandbox, slow otherwise.
  */
 export interface SandboxWatch {
-  /** Wakes `key` as soon as `podUid` has a ready sandbox. */
-  expect(podUid: string, key: string): void;
-  /** Wakes `key` as soon as `sandboxId` is no longer the pod's ready sandbox. */
-  guard(podUid: string, key: string, sandboxId: string): void;
-  forget(podUid: string): void;
+  /** Wakes `key` as soon as the runtime has a ready sandbox for `runtimeUid`. */
+  expect(key: string, runtimeUid: string): void;
+  /** Wakes `key` as soon as `sandboxId` is no longer a ready sandbox of `runtimeUid`. */
+  guard(key: string, runtimeUid: string, sandboxId: string): void;
+  forget(key: string): void;
   /** Looks until `signal` aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -25,7 +25,7 @@ const PATIENT_LOOK_MS = 1_000;
 const SLOW_LOOK_MS = 5_000;
 
 interface Expected {
-  readonly key: string;
+  readonly runtimeUid: string;
   readonly sinceMs: number;
 }
 
@@ -38,7 +38,7 @@ export function createSandboxWatch(options: {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }): SandboxWatch {
   const expected = new Map<string, Expected>();
-  const guarded = new Map<string, { readonly key: string; readonly sandboxId: string }>();
+  const guarded = new Map<string, { readonly runtimeUid: string; readonly sandboxId: string }>();
   let hurry = new AbortController();
   let failing = false;
   let sleepingMs = 0;
@@ -59,14 +59,14 @@ export function createSandboxWatch(options: {
       const ids = ready.get(sandbox.podUid) ?? new Set();
       ready.set(sandbox.podUid, ids.add(sandbox.id));
     }
-    for (const [uid, { key }] of expected) {
-      if (!ready.has(uid)) continue;
-      expected.delete(uid);
+    for (const [key, { runtimeUid }] of expected) {
+      if (!ready.has(runtimeUid)) continue;
+      expected.delete(key);
       options.wake(key);
     }
-    for (const [uid, { key, sandboxId }] of guarded) {
-      if (ready.get(uid)?.has(sandboxId) === true) continue;
-      guarded.delete(uid);
+    for (const [key, { runtimeUid, sandboxId }] of guarded) {
+      if (ready.get(runtimeUid)?.has(sandboxId) === true) continue;
+      guarded.delete(key);
       options.wake(key);
     }
   }
@@ -89,20 +89,20 @@ export function createSandboxWatch(options: {
   }
 
   return {
-    expect: (podUid, key) => {
-      guarded.delete(podUid);
-      if (expected.has(podUid)) return;
-      expected.set(podUid, { key, sinceMs: options.nowMs() });
+    expect: (key, runtimeUid) => {
+      guarded.delete(key);
+      if (expected.get(key)?.runtimeUid === runtimeUid) return;
+      expected.set(key, { runtimeUid, sinceMs: options.nowMs() });
       // A slow look may be under way: cut its wait short.
       if (sleepingMs > FAST_LOOK_MS) hurry.abort();
     },
-    guard: (podUid, key, sandboxId) => {
-      expected.delete(podUid);
-      guarded.set(podUid, { key, sandboxId });
+    guard: (key, runtimeUid, sandboxId) => {
+      expected.delete(key);
+      guarded.set(key, { runtimeUid, sandboxId });
     },
-    forget: (podUid) => {
-      expected.delete(podUid);
-      guarded.delete(podUid);
+    forget: (key) => {
+      expected.delete(key);
+      guarded.delete(key);
     },
     run,
   };

@@ -1,7 +1,7 @@
 import { ControllerError, type ErrorCode, isControllerError, messageOf } from '../errors.ts';
 import type { Pod } from '../pod/pod.ts';
 import { podKey } from '../pod/pod.ts';
-import type { SandboxDetails, SandboxRuntime } from '../sandbox/sandbox.ts';
+import { runtimePodUid, type SandboxDetails, type SandboxRuntime } from '../sandbox/sandbox.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { CaptureEffect, CaptureSession } from './capture-netns.ts';
@@ -27,7 +27,7 @@ type StepOf<A extends Step['action']> = Extract<Step, { action: A }>;
 export async function carryOut(effects: StepEffects, step: Step, context: StepContext): Promise<void> {
   switch (step.action) {
     case 'awaitSandbox':
-      return effects.sandboxes.expect(context.pod.uid, podKey(context.pod));
+      return effects.sandboxes.expect(podKey(context.pod), runtimePodUid(context.pod));
     case 'capture':
       return capture(effects, step, context);
     case 'refuse':

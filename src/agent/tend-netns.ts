@@ -1,4 +1,4 @@
-import { compareNft, type Drift, listedPolicyHash } from '../backend/nft/compare.ts';
+import { compareNft, type Drift, policyHashOf } from '../backend/nft/compare.ts';
 import { renderClean } from '../backend/nft/render.ts';
 import { type Mark, refusedMark } from '../netns/mark-text.ts';
 import type { Netns } from '../netns/netns.ts';
@@ -69,10 +69,13 @@ export function cleanNetns(netnsPath: string, effects: NetnsEffects): CleanOutco
 export function inspectNetns(netnsPath: string, effects: NetnsEffects, ruleset?: Ruleset): Inspection {
   return visit(netnsPath, effects, (netns) => {
     const mark = effects.readMark();
-    const listing = effects.nft.withContext((context) => context.listTable(TABLE));
+    const { listing, comment } = effects.nft.withContext((context) => ({
+      listing: context.listTable(TABLE),
+      comment: context.tableComment(TABLE),
+    }));
     return {
       mark,
-      policyHash: listing === undefined ? undefined : listedPolicyHash(listing),
+      policyHash: policyHashOf(comment),
       netnsCookie: netns.cookie,
       drift: ruleset === undefined ? [] : driftOf(ruleset, listing),
       listing,
@@ -86,8 +89,7 @@ function driftOf(ruleset: Ruleset, listing: unknown): readonly Drift[] {
 }
 
 function tableHash(effects: NetnsEffects): string | undefined {
-  const listing = effects.nft.withContext((context) => context.listTable(TABLE));
-  return listing === undefined ? undefined : listedPolicyHash(listing);
+  return policyHashOf(effects.nft.withContext((context) => context.tableComment(TABLE)));
 }
 
 function visit<T>(netnsPath: string, effects: NetnsEffects, work: (netns: Netns) => T): T {

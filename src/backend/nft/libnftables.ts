@@ -17,10 +17,12 @@ export interface NftContext {
   /** Lets kernel and library check a script without carrying it out. */
   check(script: string): void;
   /**
-   * The table of family inet as libnftables' JSON, or undefined if there is none. libnftables 1.0.6 leaves a table's comment out of
-   * its JSON: it is then read from the text listing and put where newer versions have it.
+   * The table of family inet as libnftables' JSON, or undefined if there is none. The JSON of libnftables 1.0.6 lacks the table's
+   * comment; later versions have it.
    */
   listTable(name: string): unknown;
+  /** The comment of a table of family inet, whatever the version; undefined if there is no table or no comment. */
+  tableComment(name: string): string | undefined;
 }
 
 interface Library {
@@ -83,6 +85,7 @@ function contextOf(library: Library, ctx: unknown): NftContext {
       }
     },
     listTable: (name) => listTable(library, ctx, name),
+    tableComment: (name) => tableComment(library, ctx, name),
   };
 }
 
@@ -92,22 +95,21 @@ function runOrThrow(library: Library, ctx: unknown, script: string): void {
 
 function listTable(library: Library, ctx: unknown, name: string): unknown {
   library.setOutputFlags(ctx, OUTPUT_JSON | OUTPUT_NUMERIC_ALL);
-  if (library.run(ctx, `list table inet ${name}`) !== 0) {
-    const text = library.error(ctx) ?? '';
-    if (text.includes('No such file or directory')) return undefined;
-    throw nftFailure(text);
-  }
-  const listing = parseOutput(library.output(ctx) ?? '');
-  const table = tableOf(listing);
-  if (table !== undefined && table.comment === undefined) {
-    library.setOutputFlags(ctx, OUTPUT_NUMERIC_ALL | OUTPUT_STATELESS | OUTPUT_TERSE);
-    runOrThrow(library, ctx, `list table inet ${name}`);
-    const comment = /^table inet \S+ \{\n(?:\tflags [^\n]*\n)?\tcomment "([^"\n]*)"\n/.exec(
-      library.output(ctx) ?? '',
-    )?.[1];
-    if (comment !== undefined) table.comment = comment;
-  }
-  return listing;
+  return list(library, ctx, name) ? parseOutput(library.output(ctx) ?? '') : undefined;
+}
+
+function tableComment(library: Library, ctx: unknown, name: string): string | undefined {
+  library.setOutputFlags(ctx, OUTPUT_NUMERIC_ALL | OUTPUT_STATELESS | OUTPUT_TERSE);
+  if (!list(library, ctx, name)) return undefined;
+  return /^table inet \S+ \{\n(?:\tflags [^\n]*\n)?\tcomment "([^"\n]*)"\n/.exec(library.output(ctx) ?? '')?.[1];
+}
+
+/** False if there is no such table. */
+function list(library: Library, ctx: unknown, name: string): boolean {
+  if (library.run(ctx, `list table inet ${name}`) === 0) return true;
+  const text = library.error(ctx) ?? '';
+  if (text.includes('No such file or directory')) return false;
+  throw nftFailure(text);
 }
 
 /** libnftables 1.0.6 breaks off in the middle of its JSON when a table has flags: such a listing holds nothing, and so differs from all of ours. */
@@ -118,17 +120,6 @@ function parseOutput(output: string): unknown {
     if (!(error instanceof SyntaxError)) throw error;
     return { nftables: [] };
   }
-}
-
-/** The table's own object inside `{nftables: [{metainfo}, {table}, …]}`. */
-function tableOf(listing: unknown): { comment?: unknown } | undefined {
-  if (typeof listing !== 'object' || listing === null || !('nftables' in listing)) return undefined;
-  if (!Array.isArray(listing.nftables)) return undefined;
-  for (const object of listing.nftables as unknown[]) {
-    if (typeof object !== 'object' || object === null || !('table' in object)) continue;
-    if (typeof object.table === 'object' && object.table !== null) return object.table;
-  }
-  return undefined;
 }
 
 function openLibrary(): Library {

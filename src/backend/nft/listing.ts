@@ -160,7 +160,7 @@ function text(value: unknown): string {
 }
 
 function fieldsOf(value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
 }
 
 /** Numeric output prints protocols as numbers (IANA); libraries differ on whether they do. */

@@ -1,4 +1,4 @@
-import { ControllerError } from '../../errors.ts';
+import { ControllerError, isControllerError } from '../../errors.ts';
 
 /** The text of libnftables' error buffer as one of our errors. Its first line says what is wrong, the rest points into the script. */
 export function nftFailure(text: string): ControllerError {
@@ -21,6 +21,11 @@ export function nftFailure(text: string): ControllerError {
     ...details,
     hint: 'Nothing was changed. If the kernel lacks a module (nft_redir, nft_nat, nft_chain_nat), load it on the node.',
   });
+}
+
+/** Did the transaction fail only because it was to create a table that is there already? */
+export function isTablePresent(error: unknown): boolean {
+  return isControllerError(error, 'NftRejected') && String(error.fields['nft']).includes('File exists');
 }
 
 /** The library's grammar, or the kernel, does not know something our scripts always use. */

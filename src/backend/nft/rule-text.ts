@@ -16,11 +16,19 @@ export const SET_TYPES = { port: 'inet_service', ipv4: 'ipv4_addr', ipv6: 'ipv6_
  * does not list it.
  */
 export function ruleText(rule: Rule): RuleText {
+  const known = RULE_TEXTS.get(rule);
+  if (known !== undefined) return known;
   const withPort = new Set(
     rule.matches.map((match) => (match.kind === 'destinationPort' ? match.protocol : undefined)),
   );
   const needed = rule.matches.filter((match) => match.kind !== 'protocol' || !withPort.has(match.protocol));
-  return { matches: needed.map(matchText), verdict: verdictText(rule.verdict), comment: commentText(rule.reason) };
+  const text = {
+    matches: needed.map(matchText),
+    verdict: verdictText(rule.verdict),
+    comment: commentText(rule.reason),
+  };
+  RULE_TEXTS.set(rule, text);
+  return text;
 }
 
 /** The table's comment, from which the policy of a netns is known. */
@@ -30,7 +38,16 @@ export function policyComment(policyHash: string): string {
 }
 
 /** Set elements as nft writes them: sorted, without doubles, overlapping ranges merged. */
-export function setElements(set: RuleSetDefinition): string[] {
+export function setElements(set: RuleSetDefinition): readonly string[] {
+  let elements = SET_ELEMENTS.get(set);
+  if (elements === undefined) {
+    elements = computeElements(set);
+    SET_ELEMENTS.set(set, elements);
+  }
+  return elements;
+}
+
+function computeElements(set: RuleSetDefinition): string[] {
   if (set.type === 'port') {
     return [...new Set(set.elements)].toSorted((a, b) => a - b).map((port) => number(port, 65_535));
   }
@@ -132,3 +149,7 @@ function unfit(what: string, value: string): ControllerError {
 
 /** (uid_t)-1 means "no change" to the kernel and is nobody's id. */
 const UID_MAX = 4_294_967_294;
+
+/** Rules and sets never change once made, and one capture needs their text twice: to write it and to compare. */
+const RULE_TEXTS = new WeakMap<Rule, RuleText>();
+const SET_ELEMENTS = new WeakMap<RuleSetDefinition, readonly string[]>();

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Makes src/sandbox/cri/gen/ from src/sandbox/cri/proto/ with pinned tools, installed in a temporary folder and removed afterwards.
+set -eu
+BUF=1.75.0
+PROTOC_GEN_ES=2.17.0
+
+root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+PATH=$root/node_modules/.bin:$PATH
+
+cd "$work"
+printf '{"private":true}\n' >package.json
+# The packages of the platform hold the binaries: no install script is needed.
+npm install --no-audit --no-fund --ignore-scripts --loglevel=error "@bufbuild/buf@$BUF" "@bufbuild/protoc-gen-es@$PROTOC_GEN_ES"
+cat >buf.gen.yaml <<'YAML'
+version: v2
+clean: true
+plugins:
+  - local: protoc-gen-es
+    out: gen
+    # erasable_syntax: no TypeScript enums, so that Node runs the file as it is.
+    opt: [target=ts, erasable_syntax=true]
+YAML
+mkdir proto
+cp "$root/src/sandbox/cri/proto/api.proto" proto/
+PATH=$work/node_modules/.bin:$PATH buf generate proto
+rm -rf "$root/src/sandbox/cri/gen"
+mkdir -p "$root/src/sandbox/cri/gen"
+cp gen/api_pb.ts "$root/src/sandbox/cri/gen/api_pb.ts"

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildImage } from '../image/build.ts';
+import { hostArch } from '../image/platform.ts';
+import { buildBookinfoImages } from '../lab/bookinfo/build.ts';
+import { command } from '../lab/command.ts';
+import { checkout, lab } from '../lab/paths.ts';
+import { runStep } from './run-steps.ts';
+
+/** Brings up what the cluster tests run on: this checkout's image and chart on the lab, installed as the README says. */
+const archives = [
+  await buildImage({ arch: hostArch(), bundleDir: undefined }),
+  ...(await buildBookinfoImages(join(checkout, 'dist', 'bookinfo'))),
+];
+const images = archives.flatMap((archive) => ['--image', archive]);
+const up = await runStep({ name: 'lab up', argv: ['node', 'lab/main.ts', 'up', ...images] }, { live: true });
+if (up.ok) await install();
+process.exitCode = up.ok ? 0 : 2;
+
+async function install(): Promise<void> {
+  const line = installCommand(readFileSync(join(checkout, 'README.md'), 'utf8'));
+  process.stdout.write(`${line}\n`);
+  // A pipe is the shell's, so this one command goes to one: it is what people type.
+  const env = { PATH: `${lab.bin}:${process.env.PATH ?? ''}`, KUBECONFIG: lab.kubeconfig };
+  process.stdout.write(await command(['bash', '-o', 'pipefail', '-c', line], { cwd: checkout, env }));
+  const namespace = ['-n', 'istio-pod-network-controller'];
+  const rollout = ['rollout', 'status', ...namespace, 'daemonset/istio-pod-network-controller', '--timeout=180s'];
+  const kubectl = [join(lab.bin, 'kubectl'), `--kubeconfig=${lab.kubeconfig}`];
+  // An image of the same tag was there before: a running agent would go on with the old one.
+  await command([...kubectl, 'rollout', 'restart', ...namespace, 'daemonset/istio-pod-network-controller']);
+  process.stdout.write(await command([...kubectl, ...rollout], { timeoutMs: 200_000 }));
+}
+
+/** The README's own words for the installation, so that they cannot go stale. */
+function installCommand(readme: string): string {
+  const line = readme.split('\n').find((candidate) => candidate.startsWith('helm template '));
+  if (line === undefined) throw new Error('README.md no longer says how the chart is installed (helm template …)');
+  return line;
+}

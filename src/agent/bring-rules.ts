@@ -1,0 +1,93 @@
+import { compareNft, type Drift, policyHashOf } from '../backend/nft/compare.ts';
+import type { NftContext } from '../backend/nft/libnftables.ts';
+import { isTablePresent } from '../backend/nft/nft-failure.ts';
+import { renderNft } from '../backend/nft/render.ts';
+import { ControllerError } from '../errors.ts';
+import type { Mark } from '../netns/mark-text.ts';
+import type { Ruleset } from '../ruleset/ruleset.ts';
+
+export interface BroughtRules {
+  /** False: they were there already, down to the last rule. */
+  readonly written: boolean;
+  /** How the rules differed from what they claimed to be. Empty for a fresh netns and for rules of another policy. */
+  readonly drift: readonly Drift[];
+  /** Policy hash of the table that was there before. */
+  readonly previousPolicyHash: string | undefined;
+  readonly timingsMs: { readonly apply: number; readonly readBack: number };
+}
+
+export interface RulesTask {
+  readonly context: NftContext;
+  readonly ruleset: Ruleset;
+  /** The mark that stands in the netns. */
+  readonly mark: Mark;
+  readonly nowMs: () => number;
+}
+
+/** Makes the kernel's table the desired one, in the current netns, and reads it back. Writes nothing where nothing differs. */
+export function bringRules(task: RulesTask): BroughtRules {
+  const { context, ruleset, mark, nowMs } = task;
+  const startMs = nowMs();
+  // Nearly every netns is fresh. Then looking first would only cost time: `create` refuses by itself if there is a table.
+  if (mark.kind === 'none' && created(context, ruleset)) {
+    return { written: true, drift: [], previousPolicyHash: undefined, timingsMs: readBack(task, startMs) };
+  }
+  const found = look(task);
+  const { drift, previousPolicyHash } = found;
+  if (found.same)
+    return { written: false, drift, previousPolicyHash, timingsMs: { apply: 0, readBack: nowMs() - startMs } };
+  context.run(renderNft(ruleset, { over: found.present ? 'replace' : 'create' }));
+  return { written: true, drift, previousPolicyHash, timingsMs: readBack(task, startMs) };
+}
+
+interface Found extends Pick<BroughtRules, 'drift' | 'previousPolicyHash'> {
+  readonly present: boolean;
+  readonly same: boolean;
+}
+
+/** What stands there, and whether it is what it claims to be. */
+function look({ context, ruleset, mark }: RulesTask): Found {
+  const listing = context.listTable(ruleset.table);
+  if (listing === undefined) {
+    // A ready mark without a table: somebody took the rules away.
+    const drift = mark.kind === 'ready' ? [{ where: 'table', expected: ruleset.table, found: 'absent' }] : [];
+    return { present: false, same: false, drift, previousPolicyHash: undefined };
+  }
+  const drift = compareNft(ruleset, listing);
+  if (drift.length === 0 && mark.kind === 'ready' && mark.policyHash === ruleset.policyHash) {
+    return { present: true, same: true, drift, previousPolicyHash: ruleset.policyHash };
+  }
+  // The same rules can carry another hash, made by another version of ours: then the table must be made anew, for its comment.
+  const previousPolicyHash = policyHashOf(context.tableComment(ruleset.table));
+  const otherPolicy = previousPolicyHash !== undefined && previousPolicyHash !== ruleset.policyHash;
+  return {
+    present: true,
+    same: drift.length === 0 && !otherPolicy,
+    drift: otherPolicy ? [] : drift,
+    previousPolicyHash,
+  };
+}
+
+/** False if there is a table already. */
+function created(context: NftContext, ruleset: Ruleset): boolean {
+  try {
+    context.run(renderNft(ruleset, { over: 'create' }));
+    return true;
+  } catch (error: unknown) {
+    if (isTablePresent(error)) return false;
+    throw error;
+  }
+}
+
+/** A kernel that took the transaction but holds something else must never be called ready. */
+function readBack({ context, ruleset, nowMs }: RulesTask, startMs: number): BroughtRules['timingsMs'] {
+  const appliedMs = nowMs();
+  const [first, ...more] = compareNft(ruleset, context.listTable(ruleset.table) ?? { nftables: [] });
+  if (first === undefined) return { apply: appliedMs - startMs, readBack: nowMs() - appliedMs };
+  const others = more.length === 0 ? '' : ` (and ${more.length} more differences)`;
+  throw new ControllerError(
+    'ProofFailed',
+    `the kernel holds other rules than were written: ${first.where}: expected ${first.expected}, found ${first.found}${others}`,
+    { hint: 'Another program in the netns, or the kernel, changes our table.' },
+  );
+}

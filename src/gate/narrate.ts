@@ -1,0 +1,44 @@
+import type { Missing } from './observation.ts';
+
+/** A person who looks at the log of a waiting pod finds the reason again within this time. */
+export const REPEAT_MS = 30_000;
+/** A node agent that is there needs well under a second; this long without a word deserves a hint. */
+export const HINT_AFTER_MS = 5_000;
+/** Distinct messages remembered; far more than an agent that changes its mind produces. */
+const REMEMBERED_MAX = 32;
+
+const HINT =
+  'Is a pod of the DaemonSet istio-pod-network-controller running on this node, and does its log name this pod?';
+
+/** Decides what to print while the gate waits: reasons at once and then every 30 s, never the same line more often. */
+export interface Narrator {
+  /** @param elapsedMs since the gate began to wait. */
+  lines(missing: readonly Missing[], elapsedMs: number): readonly string[];
+}
+
+export function createNarrator(): Narrator {
+  const saidAtMs = new Map<string, number>();
+  let remindAtMs = HINT_AFTER_MS;
+
+  function isDue(text: string, elapsedMs: number): boolean {
+    const last = saidAtMs.get(text);
+    if (last !== undefined && elapsedMs - last < REPEAT_MS) return false;
+    saidAtMs.delete(text);
+    saidAtMs.set(text, elapsedMs);
+    const [oldest] = saidAtMs.keys();
+    if (saidAtMs.size > REMEMBERED_MAX && oldest !== undefined) saidAtMs.delete(oldest);
+    return true;
+  }
+
+  return {
+    lines: (missing, elapsedMs) => {
+      const lines = missing
+        .filter(({ urgent }) => urgent)
+        .flatMap(({ text }) => (isDue(text, elapsedMs) ? [text] : []));
+      const patient = missing.filter(({ urgent }) => !urgent).map(({ text }) => text);
+      if (patient.length === 0 || elapsedMs < remindAtMs) return lines;
+      remindAtMs = elapsedMs + REPEAT_MS;
+      return [...lines, `still waiting after ${Math.round(elapsedMs / 1000)} s for ${patient.join(' and ')}. ${HINT}`];
+    },
+  };
+}
