@@ -14,7 +14,7 @@ export interface CapturePolicy {
   /** Only meaningful while `inboundPorts` is `*`, as in Istio. */
   readonly excludeInboundPorts: Sourced<readonly number[]>;
   /** Captured even if their destination is not in `outboundRanges`. */
-  readonly outboundPorts: Sourced<Selection<number>>;
+  readonly outboundPorts: Sourced<readonly number[]>;
   readonly excludeOutboundPorts: Sourced<readonly number[]>;
   readonly outboundRanges: Sourced<Selection<Cidr>>;
   readonly excludeOutboundRanges: Sourced<readonly Cidr[]>;
@@ -22,8 +22,8 @@ export interface CapturePolicy {
   /** Traffic that arrives here is treated as outbound (VM and container bridges in the pod). */
   readonly rerouteInterfaces: Sourced<readonly string[]>;
   readonly loopbackRange: Sourced<Cidr>;
-  /** `both`: IPv4 and IPv6 always (default). `istio`: IPv6 only where Istio itself would program it. */
-  readonly ipv6: Sourced<'both' | 'istio'>;
+  /** Is IPv6 captured too? Always, unless the operator chose `--ipv6=istio`. */
+  readonly ipv6: Sourced<boolean>;
 }
 
 /** REDIRECT: nat redirect both ways. NONE: the pod takes part, nothing is captured. TPROXY: see docs/differences.md. */
@@ -73,5 +73,6 @@ export interface CaptureDefaults {
   readonly excludeInboundPorts: readonly number[] | undefined;
   readonly outboundRanges: Selection<Cidr> | undefined;
   readonly excludeOutboundRanges: readonly Cidr[] | undefined;
+  /** `istio`: IPv6 only where Istio itself would program it. */
   readonly ipv6: 'both' | 'istio';
 }

@@ -1,4 +1,5 @@
 import { parseCidrs, parseCidrSelection } from '../capture/cidr.ts';
+import { orThrow } from '../capture/parsed.ts';
 import type { InterceptionMode } from '../capture/policy.ts';
 import { parsePorts } from '../capture/ports.ts';
 import { LOG_LEVELS } from '../telemetry/log.ts';
@@ -53,21 +54,21 @@ export const POLICY_FLAGS = {
     name: 'istio-include-outbound-ip-ranges',
     placeholder: 'CIDRS',
     brief: 'Captured destinations, where the pod does not say; empty: *',
-    parse: optional(parseCidrSelection),
+    parse: optional(orThrow(parseCidrSelection)),
     fallback: '',
   }),
   excludeOutboundRanges: flag({
     name: 'istio-exclude-outbound-ip-ranges',
     placeholder: 'CIDRS',
     brief: 'Destinations that are not captured, where the pod does not say',
-    parse: optional(parseCidrs),
+    parse: optional(orThrow(parseCidrs)),
     fallback: '',
   }),
   excludeInboundPorts: flag({
     name: 'istio-exclude-inbound-ports',
     placeholder: 'PORTS',
     brief: 'Inbound ports that are not captured, where the pod does not say',
-    parse: optional(parsePorts),
+    parse: optional(orThrow(parsePorts)),
     fallback: '',
   }),
   ipv6: flag({

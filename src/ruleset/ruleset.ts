@@ -44,6 +44,7 @@ export interface Rule {
 export type Match =
   | { readonly kind: 'inputInterface' | 'outputInterface'; readonly name: string; readonly negate: boolean }
   | { readonly kind: 'protocol'; readonly protocol: 'tcp' | 'udp' }
+  | { readonly kind: 'family'; readonly family: 4 | 6 }
   | {
       readonly kind: 'destinationPort';
       readonly protocol: 'tcp' | 'udp';

@@ -74,6 +74,8 @@ function matchText(match: Match): string {
       return `iifname ${operator(match.negate)}"${interfaceName(match.name)}"`;
     case 'outputInterface':
       return `oifname ${operator(match.negate)}"${interfaceName(match.name)}"`;
+    case 'family':
+      return `meta nfproto ipv${match.family}`;
     case 'protocol':
       return `meta l4proto ${protocol(match.protocol)}`;
     case 'destinationPort':

@@ -1,0 +1,40 @@
+import { ARGUMENTS } from './istio-arguments.ts';
+import { annotation, argument, firstOf, type Inputs, istioDefault } from './inputs.ts';
+import { parseIds } from './ids.ts';
+import type { Problem, Sourced } from './policy.ts';
+
+export const UID_ANNOTATION = 'pod-network-controller.istio.io/envoy-userid';
+export const GID_ANNOTATION = 'pod-network-controller.istio.io/envoy-groupid';
+
+/** Istio's user and group `istio-proxy`. */
+const ISTIO_PROXY_ID = 1337;
+
+/** Whose traffic is the proxy's own: override, Istio's arguments, the sidecar's securityContext, the pod's, Istio's default. */
+export function proxyUids(inputs: Inputs, problems: Problem[]): Sourced<readonly number[]> {
+  return idsOf(inputs, problems, { override: UID_ANNOTATION, argument: ARGUMENTS.proxyUid, field: 'runAsUser' });
+}
+
+export function proxyGids(inputs: Inputs, problems: Problem[]): Sourced<readonly number[]> {
+  return idsOf(inputs, problems, { override: GID_ANNOTATION, argument: ARGUMENTS.proxyGid, field: 'runAsGroup' });
+}
+
+function idsOf(
+  inputs: Inputs,
+  problems: Problem[],
+  names: { readonly override: string; readonly argument: string; readonly field: 'runAsUser' | 'runAsGroup' },
+): Sourced<readonly number[]> {
+  const candidates = [annotation(inputs, names.override, 'override'), argument(inputs, names.argument)];
+  return firstOf(candidates, parseIds, fromSecurityContext(inputs, names.field), problems);
+}
+
+/** Root counts as "not said", as in Istio: to exempt uid 0 would let every root process past the proxy. */
+function fromSecurityContext(inputs: Inputs, field: 'runAsUser' | 'runAsGroup'): Sourced<readonly number[]> {
+  const places = [
+    { key: `${inputs.proxy?.name ?? 'sidecar'}.securityContext.${field}`, id: inputs.proxy?.securityContext[field] },
+    { key: `spec.securityContext.${field}`, id: inputs.pod.securityContext[field] },
+  ];
+  for (const { key, id } of places) {
+    if (id !== undefined && id !== 0) return { value: [id], source: { kind: 'securityContext', key, raw: String(id) } };
+  }
+  return istioDefault([ISTIO_PROXY_ID]);
+}

@@ -1,0 +1,96 @@
+import type { Container, EnvironmentVariable, Pod } from '../pod/pod.ts';
+import { argumentCarrier, type IstioArguments, readIstioArguments } from './istio-arguments.ts';
+import { type Parser, TEXT_CHARACTERS_MAX } from './parsed.ts';
+import type { Problem, Source, Sourced } from './policy.ts';
+
+/** A place a setting may come from, and what it says there. */
+export interface Candidate {
+  readonly kind: Source['kind'];
+  readonly key: string;
+  readonly raw: string;
+  /** The value is not in the pod (`valueFrom`): it cannot be known, and must not be guessed. */
+  readonly unknowable?: boolean;
+}
+
+/** Everything of a pod that settings are read from. */
+export interface Inputs {
+  readonly pod: Pod;
+  /** Undefined: Istio resolved nothing for this pod. */
+  readonly istioArguments: IstioArguments | undefined;
+  readonly carrierEnv: readonly EnvironmentVariable[];
+  readonly proxy: Container | undefined;
+}
+
+export function inputsOf(pod: Pod, sidecarName: string): Inputs {
+  const carrier = argumentCarrier(pod);
+  return {
+    pod,
+    istioArguments: carrier === undefined ? undefined : readIstioArguments(carrier.argv),
+    carrierEnv: carrier?.container.env ?? [],
+    proxy: [...pod.initContainers, ...pod.containers].find(({ name }) => name === sidecarName),
+  };
+}
+
+/** An annotation of the pod; `kind` tells our own overrides from Istio's. */
+export function annotation(
+  inputs: Inputs,
+  key: string,
+  kind: 'annotation' | 'override' = 'annotation',
+): Candidate | undefined {
+  const raw = inputs.pod.annotations[key];
+  return raw === undefined ? undefined : { kind, key, raw };
+}
+
+/** A flag of `istio-iptables`, or its environment variable: the flag's name in capitals. */
+export function argument(inputs: Inputs, name: string): Candidate | undefined {
+  const raw = inputs.istioArguments?.values.get(name);
+  if (raw !== undefined) return { kind: 'argument', key: `--${name}`, raw };
+  // Istio's tool gives --envoy-port no variable.
+  return name === 'envoy-port' ? undefined : fromEnv(inputs.carrierEnv, name.toUpperCase().replaceAll('-', '_'));
+}
+
+/** A variable of the container that carries the arguments, else of the proxy. */
+export function environment(inputs: Inputs, name: string): Candidate | undefined {
+  return fromEnv(inputs.carrierEnv, name) ?? fromEnv(inputs.proxy?.env ?? [], name);
+}
+
+/** The first place that says anything decides. What it says must parse: a weaker place never stands in for a stronger one that is wrong. */
+export function firstOf<T>(
+  candidates: readonly (Candidate | undefined)[],
+  parse: Parser<T>,
+  fallback: Sourced<T>,
+  problems: Problem[],
+): Sourced<T> {
+  const candidate = candidates.find((one) => one !== undefined);
+  if (candidate === undefined) return fallback;
+  const { kind, key, raw } = candidate;
+  if (candidate.unknowable === true) {
+    problems.push({ key, value: 'valueFrom', allowed: 'a literal value', source: kind });
+    return fallback;
+  }
+  const parsed = parse(raw);
+  if (parsed.ok) return { value: parsed.value, source: { kind, key, raw } };
+  problems.push({ key, value: raw.slice(0, TEXT_CHARACTERS_MAX), allowed: parsed.allowed, source: kind });
+  return fallback;
+}
+
+/** The operator's default, or Istio's. */
+export function fallbackOf<T>(
+  flag: { readonly name: string; readonly value: T | undefined },
+  istioDefault: T,
+): Sourced<T> {
+  if (flag.value === undefined) return { value: istioDefault, source: { kind: 'default', key: '', raw: '' } };
+  return { value: flag.value, source: { kind: 'flag', key: `--${flag.name}`, raw: '' } };
+}
+
+/** Istio's own default. */
+export function istioDefault<T>(value: T): Sourced<T> {
+  return { value, source: { kind: 'default', key: '', raw: '' } };
+}
+
+function fromEnv(env: readonly EnvironmentVariable[], name: string): Candidate | undefined {
+  // As in a container, the last of several variables of one name counts.
+  const variable = env.findLast((one) => one.name === name);
+  if (variable === undefined) return undefined;
+  return { kind: 'environment', key: name, raw: variable.value ?? '', unknowable: variable.value === undefined };
+}

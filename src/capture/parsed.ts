@@ -1,0 +1,45 @@
+/** A parser's answer: the value, or what would have been allowed. Parsers are total: they never throw, whatever the text holds. */
+export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly allowed: string };
+
+export type Parser<T> = (raw: string) => Parsed<T>;
+
+/** Longer settings are refused unread. Annotations together hold at most 256 KiB (Kubernetes' TotalAnnotationSizeLimitB). */
+export const TEXT_CHARACTERS_MAX = 131_072;
+
+export function accepted<T>(value: T): Parsed<T> {
+  return { ok: true, value };
+}
+
+export function refused(allowed: string): { readonly ok: false; readonly allowed: string } {
+  return { ok: false, allowed };
+}
+
+/**
+ * A comma-separated list: blanks around elements are trimmed, a blank text is the empty list, an empty element is refused, duplicates
+ * are dropped, and there are at most `itemsMax` different ones.
+ */
+export function parseList<T>(
+  raw: string,
+  item: Parser<T>,
+  limits: { readonly itemsMax: number; readonly keyOf: (value: T) => string },
+): Parsed<readonly T[]> {
+  if (raw.length > TEXT_CHARACTERS_MAX) return refused(`at most ${TEXT_CHARACTERS_MAX} characters`);
+  if (raw.trim() === '') return accepted([]);
+  const found = new Map<string, T>();
+  for (const element of raw.split(',')) {
+    const parsed = item(element.trim());
+    if (!parsed.ok) return refused(`a comma-separated list, each ${parsed.allowed}`);
+    found.set(limits.keyOf(parsed.value), parsed.value);
+    if (found.size > limits.itemsMax) return refused(`at most ${limits.itemsMax} elements`);
+  }
+  return accepted([...found.values()]);
+}
+
+/** The value, or an Error that says what is allowed: for flags, where a throw names the flag. */
+export function orThrow<T>(parser: Parser<T>): (raw: string) => T {
+  return (raw) => {
+    const parsed = parser(raw);
+    if (!parsed.ok) throw new Error(`allowed is ${parsed.allowed}`);
+    return parsed.value;
+  };
+}
