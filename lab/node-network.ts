@@ -54,17 +54,25 @@ export async function removeBridge(): Promise<void> {
   await tryCommand(['ip', 'link', 'delete', network.bridge]);
 }
 
-/** /run/netns must propagate new mounts into containers (HostToContainer), as it does on every systemd host. */
-export async function shareNetnsFolder(): Promise<void> {
-  if (await netnsFolderIsShared()) return;
-  await command(['mkdir', '-p', '/run/netns']);
-  await command(['mount', '--rbind', '/run/netns', '/run/netns']);
-  await command(['mount', '--make-rshared', '/run/netns']);
+/** Mounts below these must propagate into containers (HostToContainer), as they do on every systemd host. */
+export const SHARED_FOLDERS = ['/run/netns', '/run/containerd'] as const;
+
+/** Makes the folder a shared mount of its own unless it lies in one. */
+export async function shareFolder(folder: string): Promise<void> {
+  await command(['mkdir', '-p', folder]);
+  if (await isShared(folder)) return;
+  await command(['mount', '--rbind', folder, folder]);
+  await command(['mount', '--make-rshared', folder]);
 }
 
-/** True if mounts below /run/netns propagate already. */
-export async function netnsFolderIsShared(): Promise<boolean> {
-  const { stdout } = await tryCommand(['findmnt', '-no', 'PROPAGATION', '--target', '/run/netns']);
+/** The folders that will become mounts of their own because of the lab. */
+export async function unsharedFolders(): Promise<string[]> {
+  const shared = await Promise.all(SHARED_FOLDERS.map(isShared));
+  return SHARED_FOLDERS.filter((_, index) => shared[index] !== true);
+}
+
+async function isShared(folder: string): Promise<boolean> {
+  const { stdout } = await tryCommand(['findmnt', '-no', 'PROPAGATION', '--target', folder]);
   return stdout.includes('shared');
 }
 

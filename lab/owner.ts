@@ -16,8 +16,8 @@ export interface Owner {
   readonly folders: readonly string[];
   /** Pinned network namespaces that look like a pod's and were there before. */
   readonly foreignNetns: readonly string[];
-  /** True if the lab makes /run/netns a shared mount. */
-  readonly mountedNetns: boolean;
+  /** Folders that the lab makes shared mounts. */
+  readonly sharedFolders: readonly string[];
 }
 
 /** The record of the lab on this machine, or undefined if there is none. */
@@ -106,6 +106,7 @@ function isOwner(value: unknown): value is Owner {
     Array.isArray(value.folders) &&
     'foreignNetns' in value &&
     Array.isArray(value.foreignNetns) &&
-    'mountedNetns' in value
+    'sharedFolders' in value &&
+    Array.isArray(value.sharedFolders)
   );
 }

@@ -40,6 +40,7 @@ export async function teardown(owner: Owner | undefined): Promise<void> {
   await step('removing mounts, networks and files', async () => {
     await removeNetns(owner);
     await removeMounts();
+    await unshare(owner?.sharedFolders ?? []);
     await removeBridge();
     await removeTables();
     removeLogLinks();
@@ -47,8 +48,6 @@ export async function teardown(owner: Owner | undefined): Promise<void> {
     for (const path of [lab.kubeconfig, lab.containerdSocket]) rmSync(path, { force: true });
     restoreSysctls(owner?.sysctls ?? {});
     await poll(async () => removeCgroups(), { what: 'the cgroups are empty', timeoutMs: 15_000 });
-    if (owner?.mountedNetns === true && readdirSync('/run/netns').length === 0)
-      await tryCommand(['umount', '/run/netns']);
   });
   const left = await leftovers();
   if (left.length > 0)
@@ -92,6 +91,14 @@ async function removeNetns(owner: Owner | undefined): Promise<void> {
 async function removeMounts(): Promise<void> {
   // Deepest first; lazily, for a mount may still be held by a process that is on its way out.
   for (const path of mountsOfLab().sort((a, b) => b.length - a.length)) await command(['umount', '-l', path]);
+}
+
+/** A netns of somebody else may still be pinned below /run/netns: then the mount stays. */
+async function unshare(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    const inUse = folder === '/run/netns' && existsSync(folder) && readdirSync(folder).length > 0;
+    if (!inUse) await tryCommand(['umount', folder]);
+  }
 }
 
 function mountsOfLab(): string[] {

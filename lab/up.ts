@@ -13,7 +13,7 @@ import { apply, kubectl, waitAvailable } from './kubectl.ts';
 import { LabError } from './lab-error.ts';
 import { writeConfigs } from './node-config.ts';
 import { containerd, kubelet, kubeProxy, socketAnswers } from './node-daemons.ts';
-import { makeBridge, netnsFolderIsShared, readSysctls, shareNetnsFolder } from './node-network.ts';
+import { makeBridge, readSysctls, SHARED_FOLDERS, shareFolder, unsharedFolders } from './node-network.ts';
 import { readOwner, refuseOthers, writeOwner, type Owner } from './owner.ts';
 import { BUILD_PACKAGES, ensureParts, LAB_PACKAGES, partsAreCached, type Parts } from './parts.ts';
 import { cacheDirectory, checkout, containerdSocket, data, lab, network, nriSocket, ports } from './paths.ts';
@@ -111,7 +111,7 @@ async function own(mode: Owner['mode'], continued: boolean): Promise<void> {
     sysctls: readSysctls(),
     folders: FIXED_FOLDERS.filter((folder) => !existsSync(folder)),
     foreignNetns: podNetns(),
-    mountedNetns: !(await netnsFolderIsShared()),
+    sharedFolders: await unsharedFolders(),
   });
   mkdirSync(lab.logs, { recursive: true });
   for (const name of readdirSync(lab.logs)) rmSync(join(lab.logs, name));
@@ -124,7 +124,7 @@ async function prepareNode(parts: Parts): Promise<void> {
     await makeBridge();
     // The guard stays as it is while it is there: its counters are a test's witness.
     if (!(await remainingTables()).includes(`inet ${network.guardTable}`)) await makeGuard();
-    await shareNetnsFolder();
+    for (const folder of SHARED_FOLDERS) await shareFolder(folder);
     await makePki();
     writeConfigs(parts.bin);
     writeFileSync(lab.kubeconfig, kubeconfig('admin'), { mode: 0o600 });

@@ -1,7 +1,5 @@
+import { INITIALIZE_ANNOTATION } from '../enrollment/decide.ts';
 import { asList, asObject, asString, type JsonObject } from './json.ts';
-
-/** The annotation by which a pod or a Namespace asks for capture. */
-export const INITIALIZE_ANNOTATION = 'istio-pod-network-controller/initialize';
 
 /** Istio's init containers that the gate takes the place of: the privileged one, and the one that only checks. */
 const REPLACED = ['istio-init', 'istio-validation'];
@@ -76,8 +74,9 @@ function canBeCaptured(root: JsonObject, sidecarName: string): boolean {
   const annotations = asObject(metadata.annotations);
   if (spec.hostNetwork === true) return false;
   if ('openshift.io/deployer-pod-for.name' in annotations || 'openshift.io/build.name' in annotations) return false;
-  if (annotations['sidecar.istio.io/inject'] === 'false') return false;
-  if (asObject(metadata.labels)['sidecar.istio.io/inject'] === 'false') return false;
+  // As in Istio's injector, the label is read before the annotation.
+  const inject = asObject(metadata.labels)['sidecar.istio.io/inject'] ?? annotations['sidecar.istio.io/inject'];
+  if (inject === 'false') return false;
   const containers = [...asList(spec.initContainers), ...asList(spec.containers)].map(asObject);
   const proxies = containers.filter((container) => container.name === sidecarName);
   return proxies.length > 0 && proxies.every(isSidecarProxy);

@@ -91,7 +91,7 @@ async function agentWith({ config, log, metrics, health, runtime, capture }: Par
     nowMs,
     onDecision: (pod, { action, reason, message }) => {
       metrics.count('decisions', { action, reason });
-      log.info('decided', { pod: podKey(pod), action, reason, message });
+      log.info('decided', { pod: podKey(pod), action, reason, why: message });
     },
   });
   let wake: (key: string) => void = () => undefined;

@@ -1,5 +1,9 @@
+declare global {
+  /** Put in by the bundler (scripts/build.ts). */
+  var PRODUCT_VERSION: string | undefined;
+}
+
 /** The product's version; the bundle has it built in, a checkout says so. */
 export function productVersion(): string {
-  const { PRODUCT_VERSION } = globalThis as { PRODUCT_VERSION?: string };
-  return PRODUCT_VERSION ?? 'development';
+  return globalThis.PRODUCT_VERSION ?? 'development';
 }

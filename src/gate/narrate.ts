@@ -4,8 +4,8 @@ import type { Missing } from './observation.ts';
 export const REPEAT_MS = 30_000;
 /** A node agent that is there needs well under a second; this long without a word deserves a hint. */
 export const HINT_AFTER_MS = 5_000;
-/** Distinct messages remembered; far more than an agent that changes its mind produces. */
-const REMEMBERED_MAX = 32;
+/** Distinct messages printed per 30 s; far more than an agent that changes its mind produces. */
+export const DISTINCT_MAX = 32;
 
 const HINT =
   'Is a pod of the DaemonSet istio-pod-network-controller running on this node, and does its log name this pod?';
@@ -23,10 +23,14 @@ export function createNarrator(): Narrator {
   function isDue(text: string, elapsedMs: number): boolean {
     const last = saidAtMs.get(text);
     if (last !== undefined && elapsedMs - last < REPEAT_MS) return false;
+    if (last === undefined && saidAtMs.size >= DISTINCT_MAX) {
+      // The map is in the order of printing: the first is the oldest.
+      const [oldest] = saidAtMs;
+      if (oldest === undefined || elapsedMs - oldest[1] < REPEAT_MS) return false;
+      saidAtMs.delete(oldest[0]);
+    }
     saidAtMs.delete(text);
     saidAtMs.set(text, elapsedMs);
-    const [oldest] = saidAtMs.keys();
-    if (saidAtMs.size > REMEMBERED_MAX && oldest !== undefined) saidAtMs.delete(oldest);
     return true;
   }
 

@@ -156,6 +156,12 @@ export const GATE_CASES: readonly GateCase[] = [
   untouched('host network', { annotations: ON }, { ...stock, hostNetwork: true }),
   untouched('label sidecar.istio.io/inject: "false"', { annotations: ON, labels: NO_INJECTION }, stock),
   untouched('annotation sidecar.istio.io/inject: "false"', { annotations: { ...ON, ...NO_INJECTION } }, stock),
+  gated(
+    'label sidecar.istio.io/inject: "true" before an annotation that says "false"',
+    { annotations: { ...ON, ...NO_INJECTION }, labels: { 'sidecar.istio.io/inject': 'true' } },
+    stock,
+    fromIstioInit,
+  ),
   untouched('OpenShift build', { annotations: { ...ON, 'openshift.io/build.name': 'build-1' } }, stock),
   untouched('OpenShift deployer', { annotations: { ...ON, 'openshift.io/deployer-pod-for.name': 'app-1' } }, stock),
   untouched('no proxy container', { annotations: ON }, { initContainers: [istioInit], containers: [app] }),
