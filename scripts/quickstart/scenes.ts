@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { command } from '../../lab/command.ts';
 import { claim, note, output, prompt, title } from '../presentation.ts';
 import { type Cast, requestsSeen, startCast } from './cast.ts';
@@ -83,7 +84,7 @@ async function apply({ world, policyHash }: Scene, gate: Running): Promise<void>
   title('apply: rules in one transaction, proof by live connects, mark');
   await showVerb(['apply', '-f', MANIFEST, '--netns', netnsPath(world)]);
   const appliedMs = performance.now();
-  const end = await Promise.race([gate.ended, timeout(5_000)]);
+  const end = await endWithin(gate, 5_000);
   claim(
     'the gate that waited has let go (exit 0)',
     end?.code === 0,
@@ -146,17 +147,21 @@ async function showMark({ pod }: PodLike): Promise<string> {
 async function waitForLog(running: Running, text: string): Promise<void> {
   const deadlineMs = performance.now() + 5_000;
   while (!logOf(running).includes(text)) {
-    const ended = await Promise.race([running.ended, timeout(20)]);
+    const ended = await endWithin(running, 20);
     if (ended !== undefined || performance.now() > deadlineMs) {
       throw new Error(`the gate did not come to wait (${ended?.code ?? 'still runs'}):\n${logOf(running)}`);
     }
   }
 }
 
-function timeout(ms: number): Promise<undefined> {
-  return new Promise((resolve) => {
-    setTimeout(() => resolve(undefined), ms).unref();
-  });
+/** How a program ended; undefined if it goes on for longer. */
+async function endWithin(running: Running, timeoutMs: number): Promise<Awaited<Running['ended']> | undefined> {
+  const stop = new AbortController();
+  try {
+    return await Promise.race([running.ended, delay(timeoutMs, undefined, { signal: stop.signal })]);
+  } finally {
+    stop.abort();
+  }
 }
 
 function application({ pod }: PodLike): Actor {

@@ -124,7 +124,7 @@ export function readIstioArguments(argv: readonly string[]): IstioArguments {
 function splitFlag(word: string): { readonly name: string; readonly value: string | undefined } | undefined {
   const long = /^--([A-Za-z][A-Za-z0-9_-]*)(?:=(.*))?$/s.exec(word);
   if (long?.[1] !== undefined) return { name: long[1], value: long[2] };
-  const short = /^-([A-Za-z])(?:=?(.+)|=())?$/s.exec(word);
+  const short = /^-([A-Za-z])(?:=(.*)|(.+))?$/s.exec(word);
   const name = short?.[1] === undefined ? undefined : SHORT[short[1]];
   return name === undefined ? undefined : { name, value: short?.[2] ?? short?.[3] };
 }

@@ -158,8 +158,8 @@ interface Now {
 
 /** A world with its own clock: sleeping moves it on, and what is scheduled happens on the way. */
 function simulate(schedule: Readonly<Record<number, (now: Now) => void>>) {
+  const sleeping = { woken: false };
   let nowMs = 0;
-  let woken = false;
   let stopped = false;
   let onChange: (() => void) | undefined;
   const now: Now = {
@@ -170,7 +170,7 @@ function simulate(schedule: Readonly<Record<number, (now: Now) => void>>) {
     changed: () => onChange?.(),
     stop: () => {
       stopped = true;
-      woken = true;
+      sleeping.woken = true;
     },
   };
   const pending = Object.entries(schedule).map(([at, act]) => ({ atMs: Number(at), act }));
@@ -184,14 +184,14 @@ function simulate(schedule: Readonly<Record<number, (now: Now) => void>>) {
     sleep: async (ms) => {
       expect(ms).toBeGreaterThan(0);
       const untilMs = nowMs + ms;
-      woken = false;
-      while (!woken && nowMs < untilMs) {
+      sleeping.woken = false;
+      while (!sleeping.woken && nowMs < untilMs) {
         nowMs = Math.min(untilMs, pending[0]?.atMs ?? untilMs);
         happen();
       }
     },
     wake: () => {
-      woken = true;
+      sleeping.woken = true;
     },
     readMark: (): MarkReading => parseMark(now.markAt?.(nowMs) ?? now.mark),
     readAnnotation: (): AnnotationReading =>

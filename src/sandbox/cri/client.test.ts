@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type ControllerError, isControllerError } from '../../errors.ts';
+import { type ControllerError, type ErrorCode, isControllerError } from '../../errors.ts';
 import type { SandboxRuntime } from '../sandbox.ts';
 import { createCriRuntime } from './client.ts';
 import { type FakeRuntime, type FakeSandbox, startFakeRuntime, type Trouble } from './fake-runtime.ts';
@@ -96,7 +96,9 @@ describe('details', () => {
 
   it('refuses info that is not JSON', async () => {
     const { runtime } = await start({ sandboxes: [{ id: 'a', podUid: 'u', info: { info: '{' } }] });
-    expect(await failureOf(runtime.details('a'))).toMatchObject(says('RuntimeReply', /verbose info of sandbox a is not JSON/));
+    expect(await failureOf(runtime.details('a'))).toMatchObject(
+      says('RuntimeReply', /verbose info of sandbox a is not JSON/),
+    );
   });
 
   it('refuses info beyond the bound', async () => {
@@ -123,7 +125,9 @@ describe('failures', () => {
   it('tells a socket that nobody listens on', async () => {
     const path = join(await folder(), 'plain');
     await writeFile(path, '');
-    expect(await failureOf(open(path).version())).toMatchObject(says('RuntimeUnavailable', /plain: nobody listens on it \(ECONNREFUSED\)/));
+    expect(await failureOf(open(path).version())).toMatchObject(
+      says('RuntimeUnavailable', /plain: nobody listens on it \(ECONNREFUSED\)/),
+    );
   });
 
   it('gives up on a runtime that accepts and says nothing', async () => {
@@ -131,7 +135,9 @@ describe('failures', () => {
     const server = createServer((socket) => cleanUp.push(() => void socket.destroy()));
     await new Promise<void>((resolve) => void server.listen(path, resolve));
     cleanUp.push(() => void server.close());
-    expect(await failureOf(open(path, { timeoutMs: 100 }).version())).toMatchObject(says('RuntimeUnavailable', /did not answer Version .* 100 ms/));
+    expect(await failureOf(open(path, { timeoutMs: 100 }).version())).toMatchObject(
+      says('RuntimeUnavailable', /did not answer Version .* 100 ms/),
+    );
   });
 
   it('gives up on a call that hangs, and the next call works', async () => {
@@ -140,7 +146,9 @@ describe('failures', () => {
       trouble: () => (hang ? new Promise(() => {}) : undefined),
       timeoutMs: 100,
     });
-    expect(await failureOf(runtime.listReady())).toMatchObject(says('RuntimeUnavailable', /did not answer ListPodSandbox/));
+    expect(await failureOf(runtime.listReady())).toMatchObject(
+      says('RuntimeUnavailable', /did not answer ListPodSandbox/),
+    );
     hang = false;
     expect(await runtime.listReady()).toEqual([]);
   });
@@ -155,10 +163,10 @@ describe('failures', () => {
       },
     });
     const call = runtime.listReady();
-    const failed = failureOf(call);/*RuntimeUnavailable /(ended during|did not answer) ListPodSandbox/*/
+    const failed = failureOf(call);
     await arrived.promise;
     await fake.kill();
-    await failed;
+    expect(await failed).toMatchObject(says('RuntimeUnavailable', /ended during ListPodSandbox/));
     expect(await failureOf(runtime.listReady())).toMatchObject(says('RuntimeUnavailable', /cri\.sock: does not exist/));
     hang = false;
     await fake.restart();
@@ -181,15 +189,19 @@ describe('failures', () => {
 
   it('passes on what the runtime refuses', async () => {
     const { runtime } = await start({ trouble: refuse(Code.Internal, 'boltdb is corrupt') });
-    expect(await failureOf(runtime.listReady())).toMatchObject(says('RuntimeReply', /ListPodSandbox on .* with Internal: boltdb is corrupt/));
+    expect(await failureOf(runtime.listReady())).toMatchObject(
+      says('RuntimeReply', /ListPodSandbox on .* with Internal: boltdb is corrupt/),
+    );
   });
 
   it('fails calls under way and later ones once closed', async () => {
     const { runtime } = await start({ trouble: () => new Promise(() => {}) });
-    const call = failureOf(runtime.listReady());/*RuntimeUnavailable /ended during ListPodSandbox/*/
+    const call = failureOf(runtime.listReady());
     runtime.close();
-    await call;
-    expect(await failureOf(runtime.listReady())).toMatchObject(says('RuntimeUnavailable', /ended during ListPodSandbox/));
+    expect(await call).toMatchObject(says('RuntimeUnavailable', /ended during ListPodSandbox/));
+    expect(await failureOf(runtime.listReady())).toMatchObject(
+      says('RuntimeUnavailable', /ended during ListPodSandbox/),
+    );
   });
 });
 
@@ -208,7 +220,9 @@ describe('findCriSocket', () => {
   it('names what it tried', async () => {
     const path = join(await folder(), 'plain-file');
     await writeFile(path, '');
-    expect(await failureOf(findCriSocket(['/nonexistent/a.sock', path]))).toMatchObject(says('RuntimeUnavailable', /a\.sock, .*plain-file/));
+    expect(await failureOf(findCriSocket(['/nonexistent/a.sock', path]))).toMatchObject(
+      says('RuntimeUnavailable', /a\.sock, .*plain-file/),
+    );
   });
 });
 

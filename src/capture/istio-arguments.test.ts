@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readIstioArguments } from './istio-arguments.ts';
+
+function read(...argv: string[]): { values: Record<string, string>; unknown: readonly string[] } {
+  const { values, unknown } = readIstioArguments(argv);
+  return { values: Object.fromEntries(values), unknown };
+}
+
+describe('istio-iptables arguments', () => {
+  it("reads what Istio's injector writes", () => {
+    const injected =
+      '-p 15001 -z 15006 -u 1337 -m REDIRECT -i * -x "" -b * -d 15090,15021,15020 --log_output_level=default:info --run-validation --skip-rule-apply';
+    const { values, unknown } = read(...injected.split(' ').map((word) => (word === '""' ? '' : word)));
+    expect(unknown).toEqual([]);
+    expect(values).toMatchObject({
+      'envoy-port': '15001',
+      'inbound-capture-port': '15006',
+      'proxy-uid': '1337',
+      'istio-inbound-interception-mode': 'REDIRECT',
+      'istio-service-cidr': '*',
+      'istio-service-exclude-cidr': '',
+      'istio-inbound-ports': '*',
+      'istio-local-exclude-ports': '15090,15021,15020',
+      'run-validation': 'true',
+    });
+  });
+
+  it('knows every way to write a flag, and lets the last one count', () => {
+    expect(read('-p', '1', '-p=2', '-p3').values).toEqual({ 'envoy-port': '3' });
+    expect(read('--envoy-port', '1', '--envoy-port=2').values).toEqual({ 'envoy-port': '2' });
+    expect(read('-x=').values).toEqual({ 'istio-service-exclude-cidr': '' });
+    expect(read('--redirect-dns=false', '--drop-invalid').values).toEqual({
+      'redirect-dns': 'false',
+      'drop-invalid': 'true',
+    });
+  });
+
+  it('takes a value that looks like a flag, as the flag library of Istio does', () => {
+    expect(read('-x', '-b').values).toEqual({ 'istio-service-exclude-cidr': '-b' });
+  });
+
+  it('passes over nothing it does not know', () => {
+    expect(read('--from-the-future', '-y', 'word', '--', '-p').unknown).toEqual([
+      '--from-the-future',
+      '-y',
+      'word',
+      '--',
+      '-p',
+    ]);
+  });
+
+  it('accounts for every word, whatever the words are', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 12 }), { maxLength: 12 }), (argv) => {
+        const { values, unknown } = readIstioArguments(argv);
+        expect(values.size + unknown.length).toBeLessThanOrEqual(argv.length);
+        if (argv.length > 0) expect(values.size + unknown.length).toBeGreaterThan(0);
+      }),
+    );
+  });
+});
