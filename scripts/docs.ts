@@ -1,6 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { CAPTURE_ANNOTATION, MESSAGE_ANNOTATION, STATUS_ANNOTATION } from '../src/agent/report.ts';
+import { GID_ANNOTATION, UID_ANNOTATION } from '../src/capture/identity.ts';
+import { ANNOTATIONS } from '../src/capture/resolve.ts';
 import { RUN_FLAGS } from '../src/config/flags.ts';
+import { INITIALIZE_ANNOTATION } from '../src/enrollment/decide.ts';
+import { REASONS } from '../src/enrollment/reasons.ts';
 import { ERROR_CODES } from '../src/errors.ts';
 import { METRICS } from '../src/telemetry/metrics.ts';
 
@@ -23,6 +28,14 @@ export function generatedTables(): Readonly<Record<string, string>> {
       ['code', 'meaning'],
       Object.entries(ERROR_CODES).map(([code, meaning]) => [`\`${code}\``, meaning]),
     ),
+    'docs/reasons.md': markdown(
+      ['reason', 'meaning'],
+      Object.entries(REASONS).map(([code, meaning]) => [`\`${code}\``, meaning]),
+    ),
+    'docs/annotations.md': markdown(
+      ['annotation', 'who sets it', 'meaning'],
+      ANNOTATION_TABLE.map(([key, who, meaning]) => [`\`${key}\``, who, meaning]),
+    ),
     'docs/metrics.md': markdown(
       ['metric', 'type', 'labels', 'meaning'],
       Object.values(METRICS).map((metric) => [
@@ -34,6 +47,40 @@ export function generatedTables(): Readonly<Record<string, string>> {
     ),
   };
 }
+
+const PORTS = 'ports, comma separated';
+const RANGES = 'ranges such as `10.0.0.0/8` or `2001:db8::/32`, comma separated';
+
+/** Every annotation the product reads or writes. */
+const ANNOTATION_TABLE: readonly (readonly [string, string, string])[] = [
+  [
+    INITIALIZE_ANNOTATION,
+    'user, on a pod or a Namespace',
+    '`"true"`: take part; `"false"`: do not. The pod\'s word beats the Namespace\'s',
+  ],
+  [STATUS_ANNOTATION, 'agent', '`initialized` or `failed`'],
+  [MESSAGE_ANNOTATION, 'agent', 'one line for people, while not initialized'],
+  [
+    CAPTURE_ANNOTATION,
+    'agent',
+    'JSON: policy hash, sandbox, netns cookie, boot id, backend, time. A report; the agent never trusts it',
+  ],
+  [ANNOTATIONS.outboundPort, 'user', 'override: the port outbound traffic is redirected to'],
+  [ANNOTATIONS.inboundPort, 'user', 'override: the port inbound traffic is redirected to'],
+  [UID_ANNOTATION, 'user', 'override: uids of the proxy, numeric, comma separated'],
+  [GID_ANNOTATION, 'user', 'override: gids of the proxy, numeric, comma separated'],
+  [ANNOTATIONS.mode, 'user or Istio', '`REDIRECT` or `NONE`; `TPROXY` is refused by this version'],
+  [ANNOTATIONS.inboundPorts, 'user or Istio', `\`*\`, or ${PORTS}; empty: none`],
+  [ANNOTATIONS.excludeInboundPorts, 'user or Istio', `${PORTS}; counts only while all inbound ports are captured`],
+  [ANNOTATIONS.outboundPorts, 'user or Istio', `${PORTS}; captured also outside of the included ranges`],
+  [ANNOTATIONS.excludeOutboundPorts, 'user or Istio', PORTS],
+  [ANNOTATIONS.outboundRanges, 'user or Istio', `\`*\`, or ${RANGES}; empty: none`],
+  [ANNOTATIONS.excludeOutboundRanges, 'user or Istio', RANGES],
+  [ANNOTATIONS.excludeInterfaces, 'user or Istio', 'interfaces whose traffic is left alone, comma separated'],
+  [ANNOTATIONS.rerouteInterfaces, 'user or Istio', 'interfaces whose incoming traffic counts as outbound'],
+  [ANNOTATIONS.rerouteInterfacesOld, 'user or Istio', 'old name of the former; read only where that is absent'],
+  [ANNOTATIONS.statusPort, 'user or Istio', 'the status port of the proxy, excluded from inbound capture; `0`: none'],
+];
 
 const BEGIN = '<!-- generated: node scripts/docs.ts -->';
 const END = '<!-- end -->';
