@@ -17,24 +17,26 @@ const GATE = ['init', '--gate', 'mark', '--timeout', '60'] as const;
 /** The whole show. `envoy` resolves to nothing more than "it is in its place". Throws ClaimFailed at the first claim that does not hold. */
 export async function play(world: PodLike, envoy: Promise<void>): Promise<void> {
   const policyHash = await decide();
-  await setUp(world);
+  const stranger = await setUp(world);
   await envoy;
   const cast = await startCast(world);
   note('In it: Envoy (the real one) as uid 1337, the application as uid 65532. Outside: a server.');
-  const stage = { world, cast, policyHash };
-  await before(stage);
-  const gate = await shutGate(stage);
-  await apply(stage, gate);
-  await after(stage);
-  await openGate(stage);
-  await verify(stage);
-  await clean(stage);
+  const scene = { world, cast, policyHash, stranger };
+  await before(scene);
+  const gate = await shutGate(scene);
+  await apply(scene, gate);
+  await after(scene);
+  await openGate(scene);
+  await verify(scene);
+  await clean(scene);
 }
 
 interface Scene {
   readonly world: PodLike;
   readonly cast: Cast;
   readonly policyHash: string;
+  /** Somebody else's table as it was in the beginning. */
+  readonly stranger: string;
 }
 
 async function decide(): Promise<string> {
@@ -45,14 +47,16 @@ async function decide(): Promise<string> {
   return policyHash;
 }
 
-async function setUp(world: PodLike): Promise<void> {
+async function setUp(world: PodLike): Promise<string> {
   title("A network namespace like a pod sandbox's, and another one for everything outside");
   await makeNetns(world);
   await addStranger(world.pod);
   prompt('ip -brief address', world.pod);
   output(await command(['ip', '-n', world.pod, '-brief', 'address']));
   note('Somebody else has an nftables table in it, which must come to no harm:');
-  output(await strangerTable(world.pod));
+  const stranger = await strangerTable(world.pod);
+  output(stranger);
+  return stranger;
 }
 
 async function before(scene: Scene): Promise<void> {
@@ -124,9 +128,8 @@ async function verify({ world }: Scene): Promise<void> {
 }
 
 async function clean(scene: Scene): Promise<void> {
-  const { world } = scene;
+  const { world, stranger } = scene;
   title('clean: nothing of ours is left, the stranger is untouched');
-  const stranger = await strangerTable(world.pod);
   await showVerb(['clean', '--netns', netnsPath(world)]);
   const left = await nftOf(world.pod);
   claim('the netns holds the stranger’s table as it was, and no other', left === stranger, left);

@@ -33,7 +33,7 @@ export function watchedCollection<T>(options: {
               else store.delete(key);
               handlers.onChange(key);
             },
-            onSynced: handlers.onSynced,
+            onSynced: () => handlers.onSynced(),
             onUnusable: (key, error) => log.error('object cannot be used', { resource, key, error: messageOf(error) }),
             onTrouble: (error, retryInMs) =>
               log.warn('watch interrupted', { resource, error: messageOf(error), retryInMs: Math.round(retryInMs) }),

@@ -15,7 +15,7 @@ if (what === 'cold') {
 } else {
   await warmThreadPool();
   const netns = openNetns(path);
-  if (what === 'async') enterNetns(netns, () => Promise.resolve());
+  if (what === 'async') void enterNetns(netns, () => Promise.resolve());
   if (what === 'stranded') enterNetns(netns, closeEverything);
   if (what === 'throws') {
     try {
