@@ -29,18 +29,18 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const old of leftovers()) removeWorld(old);
   if (remove === true) return 0;
   const world = nameWorld();
-  const interrupted = removeOnSignal(world);
-  let done = false;
-  try {
-    const code = await Promise.race([show(world, { built: built === true }), interrupted]);
-    done = code === 0;
-    if (done && keep !== true) tidyUp(world);
-    if (done && keep === true) lookAround(world);
-    if (done) note(`quickstart: every claim holds (${seconds(performance.now() - beganMs)})`);
-    return code;
-  } finally {
-    if (!(done && keep === true)) removeWorld(world);
-  }
+  let standing = true;
+  // Also after an exception nobody foresaw; removing is synchronous.
+  process.on('exit', () => {
+    if (standing) removeWorld(world);
+  });
+  const code = await Promise.race([show(world, { built: built === true }), removeOnSignal(world)]);
+  if (code !== 0) return code;
+  if (keep === true) lookAround(world);
+  else tidyUp(world);
+  standing = false;
+  note(`quickstart: every claim holds (${seconds(performance.now() - beganMs)})`);
+  return 0;
 }
 
 async function prepareMachine(): Promise<void> {
@@ -98,15 +98,14 @@ function removeOnSignal(world: PodLike): Promise<number> {
         process.stderr.write(`\n${signal}: everything that was made is removed\n`);
         resolve(code);
         // A download may still be under way; it gets a moment to tidy up after itself.
-        setTimeout(() => {
-          removeWorld(world);
-          process.exit(code);
-        }, 1_000);
+        setTimeout(() => process.exit(code), 1_000);
       });
     }
   });
 }
 
+// Someone who reads only the first lines (`| head`) has read enough.
+process.stdout.on('error', () => undefined);
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error: unknown) {
