@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { captureEffect } from '../src/agent/capture-netns.ts';
 import { renderNft } from '../src/backend/nft/render.ts';
+import { NO_DEFAULTS } from '../src/capture/policy.ts';
 import { resolvePolicy } from '../src/capture/resolve.ts';
 import { readOnePod } from '../src/commands/manifest.ts';
 import { buildRuleset } from '../src/ruleset/build.ts';
@@ -17,19 +18,7 @@ const NETNS = `pnc-bench-${process.pid}`;
 const PATH = `/run/netns/${NETNS}`;
 
 const pod = readOnePod(join(resolve(import.meta.dirname, '..'), 'examples', 'pod.yaml'));
-const resolved = resolvePolicy(
-  pod,
-  {
-    outboundPort: undefined,
-    mode: undefined,
-    inboundPorts: undefined,
-    excludeInboundPorts: undefined,
-    outboundRanges: undefined,
-    excludeOutboundRanges: undefined,
-    ipv6: 'both',
-  },
-  { sidecarName: 'istio-proxy' },
-);
+const resolved = resolvePolicy(pod, NO_DEFAULTS, { sidecarName: 'istio-proxy' });
 if (!resolved.ok) throw new Error('examples/pod.yaml has no usable policy');
 const ruleset = buildRuleset(resolved.policy);
 const probes = planProbes(resolved.policy);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GATE_CASES, GATE_NAMESPACES } from '../../test/support/gate-cases.ts';
+import { decide } from '../enrollment/decide.ts';
+import { parseNamespace, parsePod } from '../pod/parse-pod.ts';
 import { type GateSettings, gatePod } from './gate-pod.ts';
 import { asList, asObject } from './json.ts';
 
@@ -55,6 +57,15 @@ describe('gatePod', () => {
   it.each(GATE_CASES)('is idempotent: $title', ({ namespace, pod }) => {
     const once = gatePod(pod, GATE_NAMESPACES[namespace], settings);
     expect(gatePod(once.pod, GATE_NAMESPACES[namespace], settings)).toEqual({ pod: once.pod, gated: false });
+  });
+
+  it.each(GATED)('gates only what the agent takes care of: $title', ({ namespace, pod }) => {
+    const { pod: gated } = gatePod(pod, GATE_NAMESPACES[namespace], settings);
+    const metadata = { ...pod.metadata, namespace, uid: '0' };
+    const parsed = parsePod({ ...asObject(gated), metadata, status: { phase: 'Pending' } });
+    const owner = parseNamespace({ metadata: { name: namespace, annotations: GATE_NAMESPACES[namespace] } });
+    const options = { excludedNamespaces: [], enroll: settings.enroll, sidecarName: settings.sidecarName };
+    expect(decide(parsed, owner, options).action).not.toBe('ignore');
   });
 
   it('leaves every other part of the pod as it was', () => {

@@ -1,3 +1,4 @@
+import { NO_DEFAULTS } from '../capture/policy.ts';
 import type { Namespace, Pod } from '../pod/pod.ts';
 import { parsePod } from '../pod/parse-pod.ts';
 import type { SandboxDetails } from '../sandbox/sandbox.ts';
@@ -152,15 +153,7 @@ export function agentOverFakes() {
     sandboxes,
     desired: {
       enrollment: { excludedNamespaces: ['kube-system'], enroll: 'annotated', sidecarName: 'istio-proxy' },
-      defaults: {
-        outboundPort: undefined,
-        mode: undefined,
-        inboundPorts: undefined,
-        excludeInboundPorts: undefined,
-        outboundRanges: undefined,
-        excludeOutboundRanges: undefined,
-        ipv6: 'both',
-      },
+      defaults: NO_DEFAULTS,
     },
     carryOut: (step, context) => carryOut(effects, step, context),
     random: () => 0,

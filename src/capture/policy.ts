@@ -76,3 +76,14 @@ export interface CaptureDefaults {
   /** `istio`: IPv6 only where Istio itself would program it. */
   readonly ipv6: 'both' | 'istio';
 }
+
+/** An operator who sets nothing. */
+export const NO_DEFAULTS: CaptureDefaults = {
+  outboundPort: undefined,
+  mode: undefined,
+  inboundPorts: undefined,
+  excludeInboundPorts: undefined,
+  outboundRanges: undefined,
+  excludeOutboundRanges: undefined,
+  ipv6: 'both',
+};

@@ -3,18 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { parsePod } from '../pod/parse-pod.ts';
 import type { Pod } from '../pod/pod.ts';
 import { cidrText } from './cidr.ts';
-import type { CaptureDefaults, CapturePolicy, Problem } from './policy.ts';
+import { type CaptureDefaults, type CapturePolicy, NO_DEFAULTS, type Problem } from './policy.ts';
 import { resolvePolicy } from './resolve.ts';
-
-const NO_DEFAULTS: CaptureDefaults = {
-  outboundPort: undefined,
-  mode: undefined,
-  inboundPorts: undefined,
-  excludeInboundPorts: undefined,
-  outboundRanges: undefined,
-  excludeOutboundRanges: undefined,
-  ipv6: 'both',
-};
 
 interface PodParts {
   readonly annotations?: Record<string, string>;

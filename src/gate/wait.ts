@@ -35,10 +35,12 @@ export async function waitForGate(options: GateOptions, effects: GateEffects): P
   const startedMs = effects.nowMs();
   let changed = true;
   // Before the first look: a change in between must not go unnoticed.
-  const unwatch = effects.watch(() => {
-    changed = true;
-    effects.wake();
-  });
+  const unwatch = needsAnnotation(options)
+    ? effects.watch(() => {
+        changed = true;
+        effects.wake();
+      })
+    : undefined;
   let annotation: AnnotationReading | undefined;
   let annotationDueMs = 0;
   try {
@@ -60,6 +62,6 @@ export async function waitForGate(options: GateOptions, effects: GateEffects): P
     }
     return { kind: 'stopped' };
   } finally {
-    unwatch();
+    unwatch?.();
   }
 }

@@ -135,15 +135,18 @@ function openFile(path: string): number {
 
 /** Our own netns, that of process 1 as we see it, and the first netns of the kernel. */
 function refuseHost(path: string, device: bigint, inode: bigint): void {
-  if (inode === PROC_NET_INIT_INO) throw isHost(path);
-  for (const known of ['/proc/thread-self/ns/net', '/proc/1/ns/net']) {
-    try {
-      const { dev, ino } = statSync(known, { bigint: true });
-      if (dev === device && ino === inode) throw isHost(path);
-    } catch (error: unknown) {
-      // Without CAP_SYS_PTRACE the netns of process 1 may not be looked at: then it is not this check that finds it.
-      if (errnoOf(error) === undefined) throw error;
-    }
+  const known = ['/proc/thread-self/ns/net', '/proc/1/ns/net'].map(identify);
+  if (inode === PROC_NET_INIT_INO || known.includes(`${device}:${inode}`)) throw isHost(path);
+}
+
+/** Undefined where it may not be looked at: that of process 1, without CAP_SYS_PTRACE. */
+function identify(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (error: unknown) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
   }
 }
 

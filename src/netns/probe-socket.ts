@@ -43,13 +43,21 @@ export function listenOnLoopback(family: Family, port: number): Listener {
   throw unexpected(`listen on port ${port} of loopback`, errno);
 }
 
-/** Sends the SYN of a probe. */
+/**
+ * Sends the SYN of a probe. TTL 1: one that is not captured gets as far as the node and no further. The source is the kernel's choice:
+ * while a pod's IPv6 address is tentative (duplicate address detection, about a second), it takes loopback's, and the redirect works.
+ */
 export function startConnect(probe: Probe): Client {
-  const result = tryConnect(probe, undefined);
-  // IPv6 only: while an address is tentative (duplicate address detection, about a second) there is a route but no source address.
-  // Loopback's own is never tentative, and for a redirected connection as good as any; the kernel lets it no further than this netns.
-  const retry = probe.family === 6 && result.fd === undefined && result.why === 'EADDRNOTAVAIL';
-  return retry ? tryConnect(probe, LOOPBACK[6]) : result;
+  const calls = libc();
+  const { family } = probe;
+  const fd = openSocket(family);
+  if (fd === undefined) return { fd, why: 'EAFNOSUPPORT' };
+  calls.setsockopt(fd, IP[family].level, IP[family].hopLimit, uint32(1));
+  const result = calls.connect(fd, sockaddr(family, { address: probe.address, port: probe.port }));
+  const errno = result < 0 ? errnoName(result) : 'EINPROGRESS';
+  if (!NOT_SENT.has(errno)) return { fd };
+  closeSocket(fd);
+  return { fd: undefined, why: errno };
 }
 
 /** One accepted connection's original destination; undefined if none waits. */
@@ -89,20 +97,6 @@ export function closeSocket(fd: number): void {
   const calls = libc();
   calls.setsockopt(fd, SOL_SOCKET, SO_LINGER, Buffer.concat([uint32(1), uint32(0)]));
   calls.close(fd);
-}
-
-function tryConnect(probe: Probe, source: string | undefined): Client {
-  const calls = libc();
-  const { family } = probe;
-  const fd = openSocket(family);
-  if (fd === undefined) return { fd, why: 'EAFNOSUPPORT' };
-  calls.setsockopt(fd, IP[family].level, IP[family].hopLimit, uint32(1));
-  if (source !== undefined) calls.bind(fd, sockaddr(family, { address: source, port: 0 }));
-  const result = calls.connect(fd, sockaddr(family, { address: probe.address, port: probe.port }));
-  const errno = result < 0 ? errnoName(result) : 'EINPROGRESS';
-  if (!NOT_SENT.has(errno)) return { fd };
-  closeSocket(fd);
-  return { fd: undefined, why: errno };
 }
 
 /** What connect(2) says at once when the route look-up fails (also for `unreachable`, `prohibit` and `blackhole` routes): no SYN was made. */

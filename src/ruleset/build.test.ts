@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { CaptureDefaults, CapturePolicy } from '../capture/policy.ts';
+import { type CaptureDefaults, type CapturePolicy, NO_DEFAULTS } from '../capture/policy.ts';
 import { resolvePolicy } from '../capture/resolve.ts';
 import { parsePod } from '../pod/parse-pod.ts';
 import { buildRuleset } from './build.ts';
@@ -14,15 +14,7 @@ function policyOf(annotations: Record<string, string> = {}, ipv6: CaptureDefault
     spec: { containers: [{ name: 'istio-proxy' }] },
     status: { podIPs: [{ ip: '10.0.0.1' }] },
   });
-  const defaults = {
-    outboundPort: undefined,
-    mode: undefined,
-    inboundPorts: undefined,
-    excludeInboundPorts: undefined,
-    outboundRanges: undefined,
-    excludeOutboundRanges: undefined,
-    ipv6,
-  };
+  const defaults = { ...NO_DEFAULTS, ipv6 };
   const result = resolvePolicy(pod, defaults, { sidecarName: 'istio-proxy' });
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return result.policy;

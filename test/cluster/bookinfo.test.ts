@@ -6,8 +6,9 @@ import {
   processTree,
   requireSandbox,
   runningContainers,
+  takenByEnvoy,
 } from '../support/cluster-host.ts';
-import { example, getPods } from '../support/cluster-pods.ts';
+import { bookinfo, getPods } from '../support/cluster-pods.ts';
 import {
   apply,
   at,
@@ -28,7 +29,7 @@ let pods: readonly unknown[] = [];
 
 beforeAll(async () => {
   await createNamespace(NAMESPACE, MESH);
-  await apply(example('bookinfo.yaml'), NAMESPACE);
+  await apply(bookinfo(), NAMESPACE);
   const wait = ['wait', '-n', NAMESPACE, '--for=condition=Available', '--timeout=240s', 'deployment', '--all'];
   await kubectl(wait, { timeoutMs: 250_000 });
   pods = await getPods(NAMESPACE);
@@ -119,7 +120,7 @@ describe('the agent that captured it', () => {
 describe('the product page', () => {
   it('comes through Envoy on both sides', async () => {
     const ratings = pods.find((pod) => name(pod).startsWith('ratings'));
-    const before = await inboundRequests();
+    const before = await inboundConnections();
     const page = await fetchIn(ratings, 'ratings', 'http://productpage:9080/productpage');
     expect(at(page, 'error')).toBeUndefined();
     expect(at(page, 'status')).toBe(200);
@@ -127,21 +128,15 @@ describe('the product page', () => {
     expect(textAt(page, 'body')).toContain('Reviews served by');
     expect(textAt(page, 'headers', 'Server', 0)).toMatch(/envoy/);
     expect(textAt(page, 'headers', 'X-Envoy-Upstream-Service-Time', 0)).toMatch(/^\d+$/);
-    expect(await inboundRequests()).toBeGreaterThan(before);
+    expect(await inboundConnections()).toBeGreaterThan(before);
   });
 });
 
 /** Connections that the product page's own Envoy took as inbound. */
-async function inboundRequests(): Promise<number> {
+async function inboundConnections(): Promise<number> {
   const productpage = pods.find((pod) => name(pod).startsWith('productpage'));
-  const stats = await fetchIn(
-    productpage,
-    'productpage',
-    'http://127.0.0.1:15000/stats?filter=^listener.*15006.downstream_cx_total$',
-  );
-  const total = /15006\.downstream_cx_total: (\d+)/.exec(textAt(stats, 'body'))?.[1];
-  if (total === undefined) throw new Error(`no such statistic in: ${JSON.stringify(stats)}`);
-  return Number(total);
+  const { netnsPath } = await requireSandbox(textAt(productpage, 'metadata', 'uid'));
+  return takenByEnvoy(netnsPath, 15006);
 }
 
 /** A GET by the application's own program in its own container. */

@@ -2,16 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readEscapes } from '../../lab/guard.ts';
 import {
   connectFrom,
-  getFrom,
   type HostSandbox,
   listens,
   redirectedPackets,
   requireSandbox,
+  takenByEnvoy,
 } from '../support/cluster-host.ts';
 import {
   appPod,
+  bookinfo,
   createPods,
-  example,
   getPod,
   getPods,
   OUTSIDE,
@@ -34,8 +34,8 @@ beforeAll(async () => {
   await createNamespace(NAMESPACE, MESH);
   await createNamespace(PLAIN, { annotations: { [INITIALIZE]: 'true' } });
   // Envoy's default is to dial what the application asked for. Here it must not: then every packet on the bridge is an escape.
-  await apply([registryOnly(NAMESPACE)]);
-  await apply(example('bookinfo.yaml'), NAMESPACE);
+  await apply([registryOnly()], NAMESPACE);
+  await apply(bookinfo(), NAMESPACE);
   await createPods(PLAIN, [appPod('uncaptured', { annotations: { [INITIALIZE]: 'false' } })]);
   const wait = ['wait', '-n', NAMESPACE, '--for=condition=Available', '--timeout=240s', 'deployment', '--all'];
   await kubectl(wait, { timeoutMs: 250_000 });
@@ -87,7 +87,7 @@ describe('a connect to the outside', () => {
 async function expectCaptured(name: string, { netnsPath, pid }: HostSandbox, uid: number): Promise<void> {
   const label = `${name} uid ${uid}`;
   const packets = await redirectedPackets(netnsPath, ENVOY_PORT);
-  const taken = await takenByEnvoy(netnsPath);
+  const taken = await takenByEnvoy(netnsPath, ENVOY_PORT);
   const connects = await connectFrom(netnsPath, { uid, addresses: OUTSIDE });
   // Without Istio's dual-stack switch Envoy does not listen on IPv6: the redirect ends at a closed port of the pod, at once.
   const ipv6 = listens(pid, ENVOY_PORT, 6) ? 'connected' : 'ECONNREFUSED';
@@ -100,16 +100,7 @@ async function expectCaptured(name: string, { netnsPath, pid }: HostSandbox, uid
   ]);
   expect((await redirectedPackets(netnsPath, ENVOY_PORT)) - packets, label).toBeGreaterThanOrEqual(OUTSIDE.length);
   const expected = ipv6 === 'connected' ? OUTSIDE.length : OUTSIDE_IPV4.length;
-  expect((await takenByEnvoy(netnsPath)) - taken, label).toBeGreaterThanOrEqual(expected);
-}
-
-/** Connections that Envoy's outbound listener accepted. */
-async function takenByEnvoy(netnsPath: string): Promise<number> {
-  const filter = `^listener.*_${ENVOY_PORT}.downstream_cx_total$`;
-  const stats = await getFrom(netnsPath, `http://127.0.0.1:15000/stats?filter=${encodeURIComponent(filter)}`);
-  const totals = [...stats.matchAll(/downstream_cx_total: (\d+)/g)].map(([, total]) => Number(total));
-  if (totals.length === 0) throw new Error(`no such statistic in: ${stats}`);
-  return totals.reduce((sum, total) => sum + total, 0);
+  expect((await takenByEnvoy(netnsPath, ENVOY_PORT)) - taken, label).toBeGreaterThanOrEqual(expected);
 }
 
 /** Packets to `192.0.2.1:80` or `[2001:db8::1]:80` that the lab dropped. */
@@ -118,11 +109,11 @@ function dropped(escapes: Awaited<ReturnType<typeof readEscapes>>, address: stri
   return escapes.destinations.get(`${host} tcp ${port}`) ?? 0;
 }
 
-function registryOnly(namespace: string): object {
+function registryOnly(): object {
   return {
     apiVersion: 'networking.istio.io/v1',
     kind: 'Sidecar',
-    metadata: { name: 'default', namespace },
+    metadata: { name: 'default' },
     spec: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
   };
 }

@@ -23,7 +23,9 @@ beforeAll(async () => {
     await run(HELM, ['template', '-n', 'istio-pod-network-controller', chart, ...only]),
   );
   for (const [name, annotations] of Object.entries(GATE_NAMESPACES)) {
-    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, annotations } };
+    // Without the label Istio's webhook would inject pods that carry sidecar.istio.io/inject: "true".
+    const labels = { 'istio-injection': 'disabled' };
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, annotations, labels } };
     await kubectl(['apply', '-f', '-'], JSON.stringify(namespace));
     await kubectl(['wait', '-n', name, '--for=create', '--timeout=60s', 'serviceaccount/default']);
   }

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { beginCapture, captureNetns } from '../../src/agent/capture-netns.ts';
 import { kernelEffects, type NetnsEffects } from '../../src/agent/netns-effects.ts';
@@ -60,6 +61,10 @@ describe('refused, and nothing written', () => {
     expect(hostRules()).toBe(before);
   });
 
+  it('what is no namespace is called so before it is entered', () => {
+    expect(() => capture(file())).toThrow(/it is not a namespace file$/);
+  });
+
   it("the host's netns under another name", () => {
     const name = 'pnct-host-alias';
     spawnSync('ip', ['netns', 'attach', name, String(process.pid)]);
@@ -68,6 +73,11 @@ describe('refused, and nothing written', () => {
     } finally {
       spawnSync('ip', ['netns', 'delete', name]);
     }
+  });
+
+  it("the agent's own netns, which is not the host's", () => {
+    const script = fileURLToPath(new URL('../support/netns-child.ts', import.meta.url));
+    expect(lab.pod.run(process.execPath, script, 'own', lab.pod.path)).toBe('NetnsIsHost');
   });
 
   it('a netns with none of the addresses of the pod', () => {

@@ -81,15 +81,37 @@ describe('a netns without IPv6', () => {
     expect(capture(lab).unroutable).toHaveLength(3);
   });
 
-  it('while the address is still tentative, loopback stands in for it', () => {
+  it('while every address is still tentative, loopback stands in', () => {
     lab = createLab({ ipv6: false });
-    // Nobody answers duplicate address detection for a minute.
+    // Duplicate address detection that takes a minute.
     lab.pod.run('sysctl', '-qw', 'net.ipv6.conf.eth0.dad_transmits=60');
+    lab.pod.run('ip', '-6', 'address', 'flush', 'dev', 'eth0');
     lab.pod.run('ip', 'address', 'add', '2001:db8:1::10/64', 'dev', 'eth0');
     lab.pod.run('ip', '-6', 'route', 'add', 'default', 'dev', 'eth0');
     expect(lab.pod.run('ip', '-6', 'address', 'show', 'dev', 'eth0')).toContain('tentative');
     expect(capture(lab).unroutable).toEqual([]);
   });
+});
+
+it('a probe that is not captured dies at the node', () => {
+  lab = createLab();
+  lab.outside.nft(`table inet count {
+  chain in {
+    type filter hook prerouting priority -300
+    tcp dport { 9, 9300 } ip ttl 1 counter comment "near"
+    tcp dport { 9, 9300 } ip6 hoplimit 1 counter comment "near"
+    tcp dport { 9, 9300 } ip ttl != 1 counter comment "far"
+    tcp dport { 9, 9300 } ip6 hoplimit != 1 counter comment "far"
+  }
+}
+`);
+  capture(lab);
+  const counted = [...lab.outside.run('nft', 'list', 'ruleset').matchAll(/packets (\d+) .*comment "(\w+)"/g)];
+  const sum = (what: string) =>
+    counted.reduce((total, [, packets, name]) => total + (name === what ? Number(packets) : 0), 0);
+  // Two untouched probes a family: an excluded port and an excluded range.
+  expect(sum('near')).toBeGreaterThanOrEqual(4);
+  expect(sum('far')).toBe(0);
 });
 
 describe('with the proxy already running', () => {

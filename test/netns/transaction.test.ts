@@ -197,7 +197,15 @@ describe('drift', () => {
     expect(capture().action).toBe('kept');
   });
 
-  it('another policy is no drift', () => {
+  it('other rules of another policy are no drift', () => {
+    capture();
+    const [, ...sets] = ours.sets;
+    const other = sampleRuleset({ sets: [{ name: 'excluded_inbound_ports', type: 'port', elements: [22] }, ...sets] });
+    expect(capture(other)).toMatchObject({ action: 'applied', drift: [], previousPolicyHash: ours.policyHash });
+    expect(capture(other).action).toBe('kept');
+  });
+
+  it('the same rules under another hash are written anew', () => {
     capture();
     const other = sampleRuleset({ sets: ours.sets.toReversed() });
     expect(capture(other)).toMatchObject({ action: 'applied', drift: [], previousPolicyHash: ours.policyHash });

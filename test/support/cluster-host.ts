@@ -139,8 +139,8 @@ export function inNetns(netnsPath: string, argv: readonly string[]): Promise<str
   return command(['nsenter', `--net=${netnsPath}`, '--', ...argv], { timeoutMs: 30_000 });
 }
 
-/** The host's own netns, to look at in the same way. */
-export const HOST_NETNS = '/proc/1/ns/net';
+/** The host's own netns, in which the tests run, to look at in the same way. */
+export const HOST_NETNS = '/proc/self/ns/net';
 
 export const OUR_TABLE = 'istio_pod_network_controller';
 
@@ -168,6 +168,15 @@ export async function redirectedPackets(netnsPath: string, port: number): Promis
     for (const expression of expressions) packets += Number(at(expression, 'counter', 'packets') ?? 0);
   }
   return packets;
+}
+
+/** Connections that one of Envoy's own listeners accepted since it started. The pod needs `LISTENER_STATISTICS`. */
+export async function takenByEnvoy(netnsPath: string, port: number): Promise<number> {
+  const filter = encodeURIComponent(`^listener\\..*_${port}\\.downstream_cx_total$`);
+  const statistics = await getFrom(netnsPath, `http://127.0.0.1:15000/stats?filter=${filter}`);
+  const totals = [...statistics.matchAll(/downstream_cx_total: (\d+)/g)].map(([, total]) => Number(total));
+  if (totals.length === 0) throw new Error(`Envoy has no statistic of a listener on ${port}: ${statistics}`);
+  return totals.reduce((sum, total) => sum + total, 0);
 }
 
 /** Is there a listener on this TCP port, in that family? A listener on `::` without IPV6_V6ONLY counts as IPv6 only. */

@@ -6,7 +6,8 @@ import { enterNetns, openNetns, warmThreadPool } from '../../src/netns/netns.ts'
 const [what = '', path = ''] = process.argv.slice(2);
 const home = readlinkSync('/proc/thread-self/ns/net');
 
-if (what === 'cold') {
+if (what === 'own') await warmThreadPool();
+if (what === 'cold' || what === 'own') {
   try {
     openNetns(path);
   } catch (error: unknown) {
