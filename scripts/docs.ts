@@ -7,6 +7,7 @@ import { RUN_FLAGS } from '../src/config/flags.ts';
 import { INITIALIZE_ANNOTATION } from '../src/enrollment/decide.ts';
 import { REASONS } from '../src/enrollment/reasons.ts';
 import { ERROR_CODES } from '../src/errors.ts';
+import { GATE_FLAGS } from '../src/gate/gate-options.ts';
 import { METRICS } from '../src/telemetry/metrics.ts';
 
 /**
@@ -15,15 +16,7 @@ import { METRICS } from '../src/telemetry/metrics.ts';
  */
 export function generatedTables(): Readonly<Record<string, string>> {
   return {
-    'docs/flags.md': markdown(
-      ['flag', 'environment', 'default', 'meaning'],
-      Object.values(RUN_FLAGS).map((flag) => [
-        `\`--${flag.name} ${flag.placeholder}\``,
-        `\`${flag.env}\``,
-        flag.fallback === undefined ? 'required' : `\`${JSON.stringify(flag.fallback)}\``,
-        flag.brief,
-      ]),
-    ),
+    'docs/flags.md': [flagTable(RUN_FLAGS), '', '## The gate (`init`)', '', flagTable(GATE_FLAGS)].join('\n'),
     'docs/errors.md': markdown(
       ['code', 'meaning'],
       Object.entries(ERROR_CODES).map(([code, meaning]) => [`\`${code}\``, meaning]),
@@ -91,6 +84,26 @@ export function withTable(document: string, table: string): string {
   const to = document.indexOf(END);
   if (from < 0 || to < from) throw new Error(`the markers ${BEGIN} and ${END} are missing`);
   return `${document.slice(0, from)}${BEGIN}\n${table}\n${document.slice(to)}`;
+}
+
+interface FlagRow {
+  readonly name: string;
+  readonly placeholder: string;
+  readonly env: string;
+  readonly fallback: string | undefined;
+  readonly brief: string;
+}
+
+function flagTable(flags: Readonly<Record<string, FlagRow>>): string {
+  return markdown(
+    ['flag', 'environment', 'default', 'meaning'],
+    Object.values(flags).map((flag) => [
+      `\`--${flag.name} ${flag.placeholder}\``,
+      `\`${flag.env}\``,
+      flag.fallback === undefined ? 'required' : `\`${JSON.stringify(flag.fallback)}\``,
+      flag.brief,
+    ]),
+  );
 }
 
 function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {

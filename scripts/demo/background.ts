@@ -17,7 +17,11 @@ const TEXT_CHARACTERS_MAX = 4 * 1024 * 1024;
 
 /** Starts a script of this project, with Node as this process has it. Its output is kept until `show`. */
 export function inBackground(name: string, script: readonly string[]): Background {
-  const child = spawn(process.execPath, script, { cwd: checkout, env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, script, {
+    cwd: checkout,
+    env: environment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   running.add(child);
   let text = '';
   let shown = false;

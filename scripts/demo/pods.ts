@@ -55,7 +55,9 @@ const POD = v.object({
     v.object({
       podIP: v.optional(v.string(), ''),
       conditions: v.optional(
-        v.array(v.object({ type: v.string(), status: v.string(), lastTransitionTime: v.optional(v.nullable(v.string())) })),
+        v.array(
+          v.object({ type: v.string(), status: v.string(), lastTransitionTime: v.optional(v.nullable(v.string())) }),
+        ),
         [],
       ),
       initContainerStatuses: v.optional(v.array(STATUS), []),

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { checkout } from '../../lab/paths.ts';
+import { poll } from '../../lab/poll.ts';
 import { claim, note, output, prompt, title } from '../presentation.ts';
 import { kubectl, showKubectl, tryKubectl, tryKubectlJson } from './kubectl.ts';
 import { NAMES, parsePod } from './pods.ts';
@@ -39,31 +39,28 @@ export async function showRefusal(): Promise<void> {
   );
 }
 
-/** The same pod, asked once more. */
+/** The same pod, asked once more; a policy takes the API server a moment until it counts. */
 export async function showAdmission(): Promise<void> {
   title('After: the same pod, in the same namespace, is admitted');
-  let pod = await admitted();
-  // The API server takes a moment to compile a new policy.
-  for (let attempt = 0; pod === undefined && attempt < 40; attempt += 1) {
-    await delay(250);
-    pod = await admitted();
-  }
-  const { code, stdout, stderr } = await dryRun({ [NAMES.initialize]: 'true' });
+  const asked = { [NAMES.initialize]: 'true' };
+  await poll(async () => (await ask(asked)).code === 0, {
+    what: 'the API server admits the pod',
+    timeoutMs: 20_000,
+  });
+  const { code, stdout, stderr } = await dryRun(asked);
   if (code !== 0) claim('the API server admits the pod', false, stderr);
   const [first, ...others] = parsePod(stdout).spec.initContainers.map(({ name }) => name);
   output(`init containers: ${[first, ...others].join(', ')}`);
   claim('the gate stands in place of istio-init', first === NAMES.gate && !others.includes('istio-init'), stdout);
 }
 
-async function admitted(): Promise<true | undefined> {
-  const args = ['create', '--dry-run=server', '-n', namespace, '-f', '-'];
-  const { code } = await tryKubectl(args, { input: JSON.stringify(examplePod({ [NAMES.initialize]: 'true' })) });
-  return code === 0 ? true : undefined;
-}
-
 function dryRun(annotations: Readonly<Record<string, string>>) {
   const asked = Object.entries(annotations).map(([key, value]) => `, annotated ${key}=${value}`);
   prompt(`kubectl create --dry-run=server -n ${namespace} -o json -f -   # the pod of ${DEPLOYMENT}${asked.join('')}`);
+  return ask(annotations);
+}
+
+function ask(annotations: Readonly<Record<string, string>>) {
   const args = ['create', '--dry-run=server', '-n', namespace, '-o', 'json', '-f', '-'];
   return tryKubectl(args, { input: JSON.stringify(examplePod(annotations)) });
 }
@@ -74,7 +71,7 @@ function examplePod(annotations: Readonly<Record<string, string>>): object {
   for (const document of Array.isArray(documents) ? documents : []) {
     if (document.getIn(['kind']) !== 'Deployment' || document.getIn(['metadata', 'name']) !== DEPLOYMENT) continue;
     document.deleteIn(['spec', 'template', 'spec', 'serviceAccountName']);
-    const { labels } = { labels: toJson(document.getIn(['spec', 'template', 'metadata', 'labels'])) };
+    const labels = toJson(document.getIn(['spec', 'template', 'metadata', 'labels']));
     const spec = toJson(document.getIn(['spec', 'template', 'spec']));
     return { apiVersion: 'v1', kind: 'Pod', metadata: { name: DEPLOYMENT, labels, annotations }, spec };
   }

@@ -39,7 +39,7 @@ export interface CaptureOutcome {
   readonly previousPolicyHash?: string | undefined;
   /** Somebody else's alias of `lo` that the mark replaced. */
   readonly foreignAlias: string | undefined;
-  /** Probes that prove nothing, because nothing of the kind can leave (no route of that family) or somebody near may have answered. */
+  /** Probes that show nothing: nothing of the kind can leave (no route of that family), or it leaves by an exempt interface. */
   readonly unroutable: readonly string[];
   readonly timingsMs: {
     /** Open, enter, read the mark. */
@@ -126,7 +126,7 @@ interface State extends Pick<CaptureOutcome, 'action' | 'drift' | 'previousPolic
 
 /** Runs inside the netns. */
 function bringIn(request: CaptureRequest, effects: NetnsEffects, startMs: number): State {
-  const { ruleset, probes } = request;
+  const { ruleset } = request;
   const { nowMs } = effects;
   requireMember(request, effects);
   const mark = effects.readMark();
@@ -138,20 +138,30 @@ function bringIn(request: CaptureRequest, effects: NetnsEffects, startMs: number
   const marked = mark.kind === 'ready' && mark.policyHash === ruleset.policyHash;
   if (marked && !rules.written) return { ...found, action: 'kept', unroutable: [], timingsMs };
   const probeMs = nowMs();
-  const unroutable = prove(effects, probes);
+  const unroutable = prove(effects, request);
   const action = rules.written ? 'applied' : 'remarked';
   return { ...found, action, unroutable, timingsMs: { ...timingsMs, probe: nowMs() - probeMs } };
 }
 
 /** Throws if a probe disproves the rules; returns what could not be shown either way. */
-function prove(effects: NetnsEffects, probes: readonly Probe[]): readonly string[] {
-  const results = effects.runProbes(probes);
+function prove(effects: NetnsEffects, { probes, ruleset }: CaptureRequest): readonly string[] {
+  const results = effects.runProbes(probes, { exemptInterfaces: exemptInterfaces(ruleset) });
   const [first, ...more] = results.filter(({ outcome }) => outcome === 'failed');
   if (first === undefined) return results.filter(({ outcome }) => outcome !== 'proven').map(({ detail }) => detail);
   const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
   throw new ControllerError('ProofFailed', `${first.detail}${others}`, {
     hint: 'Another nftables or iptables table in the netns may decide before ours: nft list ruleset there.',
   });
+}
+
+/** What leaves by these is let go before any other rule is asked. */
+function exemptInterfaces({ chains }: Ruleset): readonly string[] {
+  const rules = chains.flatMap(({ base, rules: own }) => (base?.hook === 'output' ? own : []));
+  return rules.flatMap(({ matches: [only, ...more], verdict }) =>
+    only?.kind === 'outputInterface' && !only.negate && more.length === 0 && verdict.kind === 'return'
+      ? [only.name]
+      : [],
+  );
 }
 
 function finish(given: {

@@ -3,7 +3,7 @@ import { ControllerError } from '../errors.ts';
 import { clearMark, readMark, writeMark } from '../netns/mark.ts';
 import type { Mark } from '../netns/mark-text.ts';
 import { addressesHere, enterNetns, type Netns, openNetns, warmThreadPool } from '../netns/netns.ts';
-import { type ProbeResult, runProbes } from '../netns/probe.ts';
+import { type ProbeOptions, type ProbeResult, runProbes } from '../netns/probe.ts';
 import { canonical } from '../netns/sockaddr.ts';
 import type { Probe } from '../ruleset/probe.ts';
 
@@ -16,7 +16,7 @@ export interface NetnsEffects {
   readonly readMark: () => Mark;
   readonly writeMark: (text: string) => void;
   readonly clearMark: () => void;
-  readonly runProbes: (probes: readonly Probe[]) => readonly ProbeResult[];
+  readonly runProbes: (probes: readonly Probe[], options: ProbeOptions) => readonly ProbeResult[];
   /** Monotonic. */
   readonly nowMs: () => number;
 }

@@ -1,5 +1,5 @@
 import { ARGUMENTS } from './istio-arguments.ts';
-import { annotation, argument, firstOf, type Inputs, istioDefault } from './inputs.ts';
+import { annotation, argument, firstOf, type Inputs, istioDefault, unlessEmpty } from './inputs.ts';
 import { parseIds } from './ids.ts';
 import type { Problem, Sourced } from './policy.ts';
 
@@ -23,18 +23,20 @@ function idsOf(
   problems: Problem[],
   names: { readonly override: string; readonly argument: string; readonly field: 'runAsUser' | 'runAsGroup' },
 ): Sourced<readonly number[]> {
-  const candidates = [annotation(inputs, names.override, 'override'), argument(inputs, names.argument)];
+  const candidates = [annotation(inputs, names.override, 'override'), unlessEmpty(argument(inputs, names.argument))];
   return firstOf(candidates, parseIds, fromSecurityContext(inputs, names.field), problems);
 }
 
-/** Root counts as "not said", as in Istio: to exempt uid 0 would let every root process past the proxy. */
+/**
+ * Root counts as 1337, as in Istio: to exempt uid 0 would let every root process past the proxy. A sidecar that says root does not run
+ * with the pod's id, so the pod's is not asked for either: it is the application's, and would exempt that.
+ */
 function fromSecurityContext(inputs: Inputs, field: 'runAsUser' | 'runAsGroup'): Sourced<readonly number[]> {
   const places = [
     { key: `${inputs.proxy?.name ?? 'sidecar'}.securityContext.${field}`, id: inputs.proxy?.securityContext[field] },
     { key: `spec.securityContext.${field}`, id: inputs.pod.securityContext[field] },
   ];
-  for (const { key, id } of places) {
-    if (id !== undefined && id !== 0) return { value: [id], source: { kind: 'securityContext', key, raw: String(id) } };
-  }
-  return istioDefault([ISTIO_PROXY_ID]);
+  const said = places.find(({ id }) => id !== undefined);
+  if (said?.id === undefined || said.id === 0) return istioDefault([ISTIO_PROXY_ID]);
+  return { value: [said.id], source: { kind: 'securityContext', key: said.key, raw: String(said.id) } };
 }

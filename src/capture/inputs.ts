@@ -2,6 +2,7 @@ import type { Container, EnvironmentVariable, Pod } from '../pod/pod.ts';
 import { argumentCarrier, type IstioArguments, readIstioArguments } from './istio-arguments.ts';
 import { type Parser, TEXT_CHARACTERS_MAX } from './parsed.ts';
 import type { Problem, Source, Sourced } from './policy.ts';
+import { type SettingValue, settingText } from './setting-text.ts';
 
 /** A place a setting may come from, and what it says there. */
 export interface Candidate {
@@ -49,6 +50,11 @@ export function argument(inputs: Inputs, name: string): Candidate | undefined {
   return name === 'envoy-port' ? undefined : fromEnv(inputs.carrierEnv, name.toUpperCase().replaceAll('-', '_'));
 }
 
+/** For flags that Istio's tool gives a default of its own when they are empty: mode, uids and gids. */
+export function unlessEmpty(candidate: Candidate | undefined): Candidate | undefined {
+  return candidate?.raw === '' && candidate.unknowable !== true ? undefined : candidate;
+}
+
 /** A variable of the container that carries the arguments, else of the proxy. */
 export function environment(inputs: Inputs, name: string): Candidate | undefined {
   return fromEnv(inputs.carrierEnv, name) ?? fromEnv(inputs.proxy?.env ?? [], name);
@@ -75,12 +81,12 @@ export function firstOf<T>(
 }
 
 /** The operator's default, or Istio's. */
-export function fallbackOf<T>(
+export function fallbackOf<T extends SettingValue>(
   flag: { readonly name: string; readonly value: T | undefined },
   istioDefault: T,
 ): Sourced<T> {
   if (flag.value === undefined) return { value: istioDefault, source: { kind: 'default', key: '', raw: '' } };
-  return { value: flag.value, source: { kind: 'flag', key: `--${flag.name}`, raw: '' } };
+  return { value: flag.value, source: { kind: 'flag', key: `--${flag.name}`, raw: settingText(flag.value) } };
 }
 
 /** Istio's own default. */
@@ -91,6 +97,7 @@ export function istioDefault<T>(value: T): Sourced<T> {
 function fromEnv(env: readonly EnvironmentVariable[], name: string): Candidate | undefined {
   // As in a container, the last of several variables of one name counts.
   const variable = env.findLast((one) => one.name === name);
-  if (variable === undefined) return undefined;
+  // Istio's tools read an empty variable as an unset one.
+  if (variable === undefined || variable.value === '') return undefined;
   return { kind: 'environment', key: name, raw: variable.value ?? '', unknowable: variable.value === undefined };
 }

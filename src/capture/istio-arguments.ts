@@ -40,6 +40,7 @@ const SHORT: Readonly<Record<string, string>> = {
   t: 'istio-inbound-tproxy-mark',
   r: 'istio-inbound-tproxy-route-table',
   n: 'dry-run',
+  f: 'restore-format',
 };
 
 const SWITCHES = new Set([
@@ -56,7 +57,10 @@ const SWITCHES = new Set([
   'force-apply',
   'native-nftables',
   'log_as_json',
-  'log_caller',
+  // Of older versions.
+  'restore-format',
+  'trace-logging',
+  'host-nsenter-exec',
 ]);
 
 /** Taken, and without meaning here: they say how Istio's tool would work, or belong to TPROXY, which `mode` refuses. */
@@ -67,6 +71,7 @@ const OTHERS = new Set([
   'force-iptables-binary',
   'istio-inbound-tproxy-mark',
   'istio-inbound-tproxy-route-table',
+  'vklog',
 ]);
 
 const KNOWN = new Set<string>([...Object.values(ARGUMENTS), ...SWITCHES, ...OTHERS]);
@@ -90,10 +95,10 @@ const OWN_CARRIERS = new Set(['istio-validation', 'istio-init']);
 /** The first init container that carries `istio-iptables` arguments. */
 export function argumentCarrier(pod: Pod): ArgumentCarrier | undefined {
   for (const container of pod.initContainers) {
-    const separator = container.args.indexOf('--');
-    if (separator >= 0 && container.args[separator + 1] === TOOL) {
-      return { container, argv: container.args.slice(separator + 2) };
-    }
+    // A gate written by hand may name its verb in `command`.
+    const words = [...container.command, ...container.args];
+    const separator = words.indexOf('--');
+    if (separator >= 0 && words[separator + 1] === TOOL) return { container, argv: words.slice(separator + 2) };
     if (OWN_CARRIERS.has(container.name) && container.args[0] === TOOL)
       return { container, argv: container.args.slice(1) };
   }

@@ -10,12 +10,13 @@ import {
   type Inputs,
   inputsOf,
   istioDefault,
+  unlessEmpty,
 } from './inputs.ts';
 import { parseInterfaces } from './interfaces.ts';
 import { ARGUMENTS } from './istio-arguments.ts';
 import { parsePort, parsePortSelection, parsePorts } from './ports.ts';
 import type { CaptureDefaults, CapturePolicy, PolicyResult, Problem, Sourced } from './policy.ts';
-import { unsupportedSettings } from './unsupported.ts';
+import { unknownArguments, unsupportedSettings } from './unsupported.ts';
 import { parseBoolean, parseMode } from './words.ts';
 
 /** Istio's annotations that shape capture, and our overrides; `docs/annotations.md` is tested against this table. */
@@ -53,7 +54,7 @@ export function resolvePolicy(
   const policy: CapturePolicy = {
     ...portsOfProxy(inputs, defaults, problems),
     mode: firstOf(
-      [argument(inputs, ARGUMENTS.mode), annotation(inputs, ANNOTATIONS.mode)],
+      [unlessEmpty(argument(inputs, ARGUMENTS.mode)), annotation(inputs, ANNOTATIONS.mode)],
       parseMode,
       fallbackOf({ name: 'istio-inbound-interception-mode', value: defaults.mode }, 'REDIRECT'),
       problems,
@@ -72,7 +73,9 @@ export function resolvePolicy(
     ipv6: ipv6(inputs, defaults, problems),
   };
   if (policy.mode.value === 'TPROXY') problems.push(tproxyFromFlag());
-  problems.push(...unsupportedSettings(inputs));
+  problems.push(...unknownArguments(inputs));
+  // Where nothing is captured, a switch that changes what is captured has nothing to change.
+  if (policy.mode.value !== 'NONE') problems.push(...unsupportedSettings(inputs));
   const [first, ...more] = problems;
   return first === undefined ? { ok: true, policy } : { ok: false, problems: [first, ...more] };
 }

@@ -7,14 +7,12 @@ import type { Problem } from './policy.ts';
 export function unsupportedSettings(inputs: Inputs): readonly Problem[] {
   const switches = [
     argument(inputs, ARGUMENTS.redirectDns) ?? environment(inputs, 'ISTIO_META_DNS_CAPTURE'),
-    argument(inputs, ARGUMENTS.captureAllDns),
     argument(inputs, ARGUMENTS.dropInvalid) ?? environment(inputs, 'INVALID_DROP'),
   ];
   return [
     ...switches.flatMap((candidate) => mustBeFalse(candidate)),
-    ...mustBe(environment(inputs, 'ISTIO_OUTBOUND_OWNER_GROUPS'), ['', '*'], '*'),
-    ...mustBe(environment(inputs, 'ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE'), [''], 'empty'),
-    ...(inputs.istioArguments?.unknown ?? []).map(unknownArgument),
+    ...mustBe(environment(inputs, 'ISTIO_OUTBOUND_OWNER_GROUPS'), ['*'], '*'),
+    ...mustBe(environment(inputs, 'ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE'), [], 'empty'),
   ];
 }
 
@@ -32,6 +30,11 @@ function mustBe(candidate: Candidate | undefined, values: readonly string[], sho
 
 function problem({ kind, key, raw, unknowable }: Candidate, allowed: string): Problem {
   return { key, value: unknowable === true ? 'valueFrom' : raw, allowed, source: kind };
+}
+
+/** Arguments that may hold a setting nobody here knows. */
+export function unknownArguments(inputs: Inputs): readonly Problem[] {
+  return (inputs.istioArguments?.unknown ?? []).map(unknownArgument);
 }
 
 function unknownArgument(word: string): Problem {

@@ -50,7 +50,7 @@ function notSelected(pod: Pod, namespace: Namespace, options: EnrollmentOptions)
   if (inherited === 'true') return undefined;
   if (options.enroll === 'injected' && pod.annotations[INJECTED_ANNOTATION] !== undefined) return undefined;
   // A value of the namespace that is neither concerns only pods that could take part: the others must not hear of it.
-  if (inherited !== undefined && inherited !== 'false' && proxyOf(pod, options) !== undefined)
+  if (inherited !== undefined && inherited !== 'false' && notAProxy(pod, options) === undefined)
     return unclear('namespace', inherited);
   return ignore('NotSelected', `neither the pod nor its namespace has ${INITIALIZE_ANNOTATION}: "true"`);
 }

@@ -14,6 +14,8 @@ export interface Libc {
   readonly listen: (fd: number, backlog: number) => number;
   readonly accept4: (fd: number, flags: number) => number;
   readonly connect: (fd: number, address: Buffer) => number;
+  /** Fills `address`; returns 0. */
+  readonly getsockname: (fd: number, address: Buffer) => number;
   /** Fills `value`; returns its length. */
   readonly getsockopt: (fd: number, level: number, option: number, value: Buffer) => number;
   readonly setsockopt: (fd: number, level: number, option: number, value: Buffer) => number;
@@ -61,6 +63,9 @@ function bindLibc(): Libc {
   const connect: (fd: number, address: Buffer, length: number) => number = library.func(
     'int connect(int fd, void *address, uint32_t length)',
   );
+  const getsockname: (fd: number, address: Buffer, length: Buffer) => number = library.func(
+    'int getsockname(int fd, void *address, void *length)',
+  );
   const getsockopt: (fd: number, level: number, option: number, value: Buffer, length: Buffer) => number = library.func(
     'int getsockopt(int fd, int level, int option, void *value, void *length)',
   );
@@ -85,6 +90,7 @@ function bindLibc(): Libc {
     listen: (fd, backlog) => checked(listen(fd, backlog)),
     accept4: (fd, flags) => checked(accept4(fd, null, null, flags)),
     connect: (fd, address) => checked(connect(fd, address, address.length)),
+    getsockname: (fd, address) => checked(getsockname(fd, address, uint32(address.length))),
     getsockopt: (fd, level, option, value) => {
       const length = uint32(value.length);
       const result = checked(getsockopt(fd, level, option, value, length));

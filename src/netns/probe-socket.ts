@@ -3,10 +3,9 @@ import type { Probe } from '../ruleset/probe.ts';
 import { errnoName, libc, uint32 } from './libc.ts';
 import { AF, type Endpoint, type Family, LOOPBACK, readSockaddr, SOCKADDR_BYTES, sockaddr } from './sockaddr.ts';
 
-/** asm-generic/socket.h, linux/in.h, linux/in6.h, linux/tcp.h, linux/netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h, asm-generic/poll.h */
+/** asm-generic/socket.h, linux/in.h, linux/in6.h, linux/netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h, asm-generic/poll.h */
 const [SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [1, 0o4000, 0o2000000] as const;
-const [SOL_SOCKET, SO_REUSEADDR, SO_ERROR, SO_LINGER] = [1, 2, 4, 13] as const;
-const [IPPROTO_TCP, TCP_INFO, TCP_ESTABLISHED, TCP_CLOSE_WAIT] = [6, 11, 1, 8] as const;
+const [SOL_SOCKET, SO_REUSEADDR, SO_LINGER] = [1, 2, 13] as const;
 const IP = {
   4: { level: 0, hopLimit: 2 /* IP_TTL */, originalDestination: 80 },
   6: { level: 41, hopLimit: 16 /* IPV6_UNICAST_HOPS */, originalDestination: 80 },
@@ -81,15 +80,11 @@ export function waitWritable(fd: number, timeoutMs: number): void {
   libc().poll(fd, POLLOUT, timeoutMs);
 }
 
-/** True if somebody accepted the connection, even if it was closed or reset since. */
-export function wasAnswered(fd: number): boolean {
-  const calls = libc();
-  const info = Buffer.alloc(1);
-  calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info);
-  if (info[0] === TCP_ESTABLISHED || info[0] === TCP_CLOSE_WAIT) return true;
-  const error = Buffer.alloc(4);
-  calls.getsockopt(fd, SOL_SOCKET, SO_ERROR, error);
-  return errnoName(-error.readInt32LE()) === 'ECONNRESET';
+/** Where a connect comes from: the source that the route chose, and a port. */
+export function sourceOf(fd: number, family: Family): Endpoint {
+  const address = Buffer.alloc(SOCKADDR_BYTES[family]);
+  libc().getsockname(fd, address);
+  return readSockaddr(family, address);
 }
 
 /** With SO_LINGER 0: the peer gets an RST, no TIME_WAIT stays behind in the pod. */

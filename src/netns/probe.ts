@@ -1,29 +1,35 @@
+import { networkInterfaces } from 'node:os';
 import { ControllerError } from '../errors.ts';
 import type { Probe } from '../ruleset/probe.ts';
 import {
   acceptOriginal,
   type Client,
   closeSocket,
-  wasAnswered,
   listenOnLoopback,
+  sourceOf,
   startConnect,
   waitReadable,
   waitWritable,
 } from './probe-socket.ts';
 import { canonical, type Family } from './sockaddr.ts';
+import { holdsConnection } from './tcp-table.ts';
 
 /**
  * What a live connect showed.
  * - `proven`: it went where the policy says.
- * - `unroutable`: the netns has no route for it, so nothing of the kind can leave, captured or not. No failure.
- * - `inconclusive`: Envoy already holds the port and the address is not a documentation address: somebody near may have answered. No failure.
+ * - `unroutable`: nothing of the kind can leave, or it leaves by an interface that the policy exempts. No failure.
  * - `failed`: the rules do not do what they should.
  */
 export interface ProbeResult {
   readonly probe: Probe;
-  readonly outcome: 'proven' | 'unroutable' | 'inconclusive' | 'failed';
+  readonly outcome: 'proven' | 'unroutable' | 'failed';
   /** One sentence for people. */
   readonly detail: string;
+}
+
+export interface ProbeOptions {
+  /** What leaves by these interfaces is not captured: a probe that would be redirected elsewhere shows nothing there. */
+  readonly exemptInterfaces: readonly string[];
 }
 
 /** A redirected SYN and its answers never leave the loopback device: microseconds. This is for a machine that stands still meanwhile. */
@@ -37,96 +43,86 @@ const SETTLE_MS = 1;
  * accepts carries its original destination. Clients have TTL 1, so an uncaptured SYN gets no further than the node, and all sockets are
  * closed with RST: nothing lingers.
  */
-export function runProbes(probes: readonly Probe[]): readonly ProbeResult[] {
+export function runProbes(probes: readonly Probe[], options: ProbeOptions): readonly ProbeResult[] {
   const groups = new Map<string, Probe[]>();
   for (const probe of probes) {
     const key = `${probe.family} ${probe.outboundPort}`;
     groups.set(key, [...(groups.get(key) ?? []), probe]);
   }
-  return [...groups.values()].flatMap(runGroup);
+  return [...groups.values()].flatMap((group) => runGroup(group, options));
 }
 
 /** Probes of one family and one outbound port share a listener. */
-function runGroup(group: readonly Probe[]): ProbeResult[] {
+function runGroup(group: readonly Probe[], options: ProbeOptions): ProbeResult[] {
   const [first] = group;
   if (first === undefined) return [];
-  const listener = listenOnLoopback(first.family, first.outboundPort);
-  if (listener.state === 'noFamily')
-    return group.map((probe) => unroutable(probe, `the kernel has no IPv${probe.family}`));
-  if (listener.state === 'noLoopback' && first.family === 4) throw loopbackDown();
+  const { family, outboundPort } = first;
+  const listener = listenOnLoopback(family, outboundPort);
+  if (listener.state === 'noFamily') return group.map((probe) => unroutable(probe, `the kernel has no IPv${family}`));
+  if (listener.state === 'noLoopback' && family === 4) throw loopbackDown();
   // Untouched ones first: loopback's queue is in order, so once a redirected probe has arrived the others would have, too.
   const ordered = group.toSorted((a, b) => Number(a.expect === 'redirected') - Number(b.expect === 'redirected'));
-  const clients = ordered.map((probe) => ({ probe, client: startConnect(probe) }));
+  const clients = ordered.map((probe) => sent(probe, options));
   try {
-    return listener.state === 'listening'
-      ? judgeByListener(clients, { fd: listener.fd, family: first.family })
-      : clients.map((sent) => judgeByClient(sent, listener.state));
+    const reached =
+      listener.state === 'listening'
+        ? collect({ fd: listener.fd, family }, clients)
+        : clients.filter((client) => isWithProxy(client)).map(({ probe }) => destination(probe));
+    return clients.map((client) => judge(client, new Set(reached)));
   } finally {
-    for (const { client } of clients) if (client.fd !== undefined) closeSocket(client.fd);
+    for (const { fd } of clients) if (fd !== undefined) closeSocket(fd);
     if (listener.state === 'listening') closeSocket(listener.fd);
   }
 }
 
-interface OpenListener {
-  readonly fd: number;
-  readonly family: Family;
+type Sent = Client & { readonly probe: Probe; readonly exemptBy: string | undefined };
+
+function sent(probe: Probe, { exemptInterfaces }: ProbeOptions): Sent {
+  const client = startConnect(probe);
+  if (client.fd === undefined || exemptInterfaces.length === 0) return { ...client, probe, exemptBy: undefined };
+  const { address } = sourceOf(client.fd, probe.family);
+  return { ...client, probe, exemptBy: exemptInterfaces.find((name) => holdsAddress(name, address)) };
 }
 
-interface Sent {
-  readonly probe: Probe;
-  readonly client: Client;
+function judge({ probe, exemptBy, ...client }: Sent, reached: ReadonlySet<string>): ProbeResult {
+  if (client.fd === undefined) return unroutable(probe, client.why);
+  const redirected = reached.has(destination(probe));
+  const expected = probe.expect === 'redirected';
+  if (expected && !redirected && exemptBy !== undefined) return unroutable(probe, `${exemptBy} is exempt`);
+  const detail = redirected ? `reached port ${probe.outboundPort}` : `did not reach port ${probe.outboundPort}`;
+  return verdict(probe, redirected === expected ? 'proven' : 'failed', detail);
 }
 
-/** The strong proof: who reached the listener, and where did it mean to go? */
-function judgeByListener(clients: readonly Sent[], listener: OpenListener): ProbeResult[] {
-  const awaited = new Set<string>();
-  for (const { probe, client } of clients) {
-    if (probe.expect === 'redirected' && client.fd !== undefined) awaited.add(destination(probe));
-  }
-  const arrived = collect(listener, awaited);
-  return clients.map(({ probe, client }) => {
-    if (client.fd === undefined) return unroutable(probe, client.why);
-    const redirected = arrived.has(destination(probe));
-    const detail = redirected ? `reached port ${probe.outboundPort}` : `did not reach port ${probe.outboundPort}`;
-    return verdict(probe, redirected === (probe.expect === 'redirected') ? 'proven' : 'failed', detail);
-  });
-}
-
-function collect(listener: OpenListener, awaited: ReadonlySet<string>): ReadonlySet<string> {
-  const arrived = new Set<string>();
-  const missing = new Set(awaited);
+/** The strong proof: who reaches our listener, and where did it mean to go? */
+function collect(listener: { readonly fd: number; readonly family: Family }, clients: readonly Sent[]): string[] {
+  const awaited = clients.filter(
+    ({ probe, fd, exemptBy }) => probe.expect === 'redirected' && fd !== undefined && !exemptBy,
+  );
+  const missing = new Set(awaited.map(({ probe }) => destination(probe)));
+  const arrived: string[] = [];
   const deadlineMs = performance.now() + (missing.size === 0 ? SETTLE_MS : DEADLINE_MS);
   for (;;) {
     const original = acceptOriginal(listener.fd, listener.family);
     if (original !== undefined) {
-      arrived.add(`${original.address} ${original.port}`);
+      arrived.push(`${original.address} ${original.port}`);
       missing.delete(`${original.address} ${original.port}`);
       continue;
     }
     const remainingMs = Math.ceil(deadlineMs - performance.now());
-    const mayCome = missing.size > 0 || awaited.size === 0;
+    const mayCome = missing.size > 0 || awaited.length === 0;
     if (!mayCome || remainingMs <= 0 || !waitReadable(listener.fd, remainingMs)) return arrived;
   }
 }
 
-/**
- * The weaker proof, when Envoy already listens there: with TTL 1, and towards an address that nobody has, only this netns can have
- * answered. Without any IPv6 loopback address a redirect has nowhere to go, and a probe that gets out disproves itself.
- */
-function judgeByClient({ probe, client }: Sent, state: 'inUse' | 'noLoopback'): ProbeResult {
-  if (client.fd === undefined) return unroutable(probe, client.why);
-  if (state === 'noLoopback') return verdict(probe, 'failed', `lo has no IPv${probe.family} address to redirect to`);
-  const captured = probe.expect === 'redirected';
-  waitWritable(client.fd, captured ? DEADLINE_MS : SETTLE_MS);
-  if (!wasAnswered(client.fd)) return verdict(probe, captured ? 'failed' : 'proven', 'was not answered in the netns');
-  if (isDocumentation(probe)) return verdict(probe, captured ? 'proven' : 'failed', 'was answered in the netns');
-  return verdict(probe, 'inconclusive', `was answered, but port ${probe.outboundPort} is already in use`);
+/** With the proxy already on the port: is the other end of this connection the proxy's? The netns's own table of sockets tells. */
+function isWithProxy({ probe, fd, exemptBy }: Sent): boolean {
+  if (fd === undefined) return false;
+  waitWritable(fd, probe.expect === 'redirected' && exemptBy === undefined ? DEADLINE_MS : SETTLE_MS);
+  return holdsConnection(probe.outboundPort, sourceOf(fd, probe.family).port);
 }
 
-/** RFC 5737, RFC 3849: routed nowhere, owned by nobody. */
-function isDocumentation(probe: Probe): boolean {
-  if (probe.family === 6) return /^2001:db8:/i.test(probe.address);
-  return ['192.0.2.', '198.51.100.', '203.0.113.'].some((prefix) => probe.address.startsWith(prefix));
+function holdsAddress(name: string, address: string): boolean {
+  return (networkInterfaces()[name] ?? []).some((one) => canonical(one.address) === address);
 }
 
 function destination(probe: Probe): string {
@@ -134,7 +130,7 @@ function destination(probe: Probe): string {
 }
 
 function unroutable(probe: Probe, why: string): ProbeResult {
-  return verdict(probe, 'unroutable', `cannot leave: ${why}`);
+  return verdict(probe, 'unroutable', `shows nothing: ${why}`);
 }
 
 function verdict(probe: Probe, outcome: ProbeResult['outcome'], what: string): ProbeResult {

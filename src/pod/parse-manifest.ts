@@ -9,16 +9,18 @@ export interface ManifestPod {
 }
 
 /** Kinds that hold a pod template, and where it stands. */
-const TEMPLATE_PATHS: Readonly<Record<string, readonly string[]>> = {
-  CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
-  DaemonSet: ['spec', 'template'],
-  Deployment: ['spec', 'template'],
-  Job: ['spec', 'template'],
-  PodTemplate: ['template'],
-  ReplicaSet: ['spec', 'template'],
-  ReplicationController: ['spec', 'template'],
-  StatefulSet: ['spec', 'template'],
-};
+const TEMPLATE_PATHS: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
+    DaemonSet: ['spec', 'template'],
+    Deployment: ['spec', 'template'],
+    Job: ['spec', 'template'],
+    PodTemplate: ['template'],
+    ReplicaSet: ['spec', 'template'],
+    ReplicationController: ['spec', 'template'],
+    StatefulSet: ['spec', 'template'],
+  }),
+);
 
 /** Lists may hold lists; nobody nests them deeper. */
 const LIST_DEPTH_MAX = 4;
@@ -38,7 +40,7 @@ function podsOf(document: unknown, depth: number): readonly ManifestPod[] {
     return object['items'].flatMap((item: unknown) => podsOf(item, depth + 1));
   }
   if (kind === 'Pod') return [manifestPod(kind, object)];
-  const path = TEMPLATE_PATHS[kind];
+  const path = TEMPLATE_PATHS.get(kind);
   return path === undefined ? [] : [manifestPod(kind, fromTemplate(kind, object, path))];
 }
 

@@ -26,7 +26,9 @@ function familyProbes(policy: CapturePolicy, family: 4 | 6): readonly Probe[] {
   const captured = capturedTarget(policy, family);
   const own = ownPort(policy);
   const probes: (Omit<Probe, 'family' | 'outboundPort'> | undefined)[] = [
-    captured && { ...captured, expect: 'redirected', reason: 'outbound traffic is captured' },
+    captured && isBoundByInterface(policy)
+      ? undefined
+      : captured && { ...captured, expect: 'redirected', reason: 'outbound traffic is captured' },
     captured && excludedPort(policy, captured.address),
     excludedRange(policy, family),
     own === undefined

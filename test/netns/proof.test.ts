@@ -72,7 +72,7 @@ describe('a netns without IPv6', () => {
     const outcome = capture(lab);
     expect(outcome.action).toBe('applied');
     expect(outcome.unroutable.map((text) => /to (\S+)/.exec(text)?.[1])).toEqual(withoutRoute);
-    expect(outcome.unroutable[0]).toMatch(/cannot leave: (ENETUNREACH|EADDRNOTAVAIL)/);
+    expect(outcome.unroutable[0]).toMatch(/shows nothing: (ENETUNREACH|EADDRNOTAVAIL)/);
   });
 
   it('switched off in the netns', () => {
@@ -130,7 +130,7 @@ describe('with the proxy already running', () => {
       'table inet drops {\n chain out {\n type filter hook output priority 0\n tcp dport 15001 drop\n }\n}\n',
     );
     const created = lab;
-    expect(() => capture(created)).toThrow(/203\.0\.113\.1:9 was not answered/);
+    expect(() => capture(created)).toThrow(/203\.0\.113\.1:9 did not reach port 15001/);
   });
 
   it('does not take a neighbour for the proxy', async () => {
@@ -142,12 +142,23 @@ describe('with the proxy already running', () => {
     await proxy.listen('proxy', [15001]);
     await outside.listen('outside', [9300]);
     const near = { family: 4, port: 9300, expect: 'untouched', outboundPort: 15001, reason: 'near' } as const;
-    // It is real, near, and answers: no proof of anything, and no failure. Documentation addresses, which nobody has, are another matter.
-    lab.outside.run('ip', 'address', 'add', '10.1.2.3/32', 'dev', 'lo');
-    const outcome = capture(lab, [{ ...near, address: '10.1.2.3' }]);
-    expect(outcome.unroutable).toEqual([
-      expect.stringContaining('10.1.2.3:9300 was answered, but port 15001 is already in use'),
-    ]);
+    for (const address of ['10.1.2.3', '192.0.2.9']) {
+      lab.outside.run('ip', 'address', 'add', `${address}/32`, 'dev', 'lo');
+      expect(capture(lab, [{ ...near, address }]).unroutable).toEqual([]);
+      lab.pod.run('ip', 'link', 'set', 'lo', 'alias', '');
+    }
+  });
+
+  it('finds out that it gets what it should not', async () => {
+    lab = createLab();
+    const proxy = await lab.actor({ uid: 1337, gid: 1337 });
+    await proxy.listen('proxy', [15001]);
+    lab.pod.nft(
+      'table inet first {\n chain out {\n type nat hook output priority -150\n tcp dport 9300 redirect to :15001\n }\n}\n',
+    );
+    expect(() => capture(createdLab(lab))).toThrow(
+      /203\.0\.113\.1:9300 reached port 15001 \(excludeOutboundPorts 9300\)/,
+    );
   });
 });
 

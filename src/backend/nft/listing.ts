@@ -105,7 +105,7 @@ function matchText(match: Fields): string | undefined {
   const value = scalar(match.right);
   if (typeof key !== 'string' || value === undefined) return undefined;
   if (key === 'iifname' || key === 'oifname') return `${key} ${negation}"${value}"`;
-  return `meta ${key} ${negation}${key === 'l4proto' ? (PROTOCOLS[value] ?? value) : value}`;
+  return `meta ${key} ${negation}${NAMES[key]?.[value] ?? value}`;
 }
 
 /** A single address, `{prefix: {addr, len}}`, or `@set`. */
@@ -163,5 +163,8 @@ function fieldsOf(value: unknown): Fields | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
 }
 
-/** Numeric output prints protocols as numbers (IANA); libraries differ on whether they do. */
-const PROTOCOLS: Readonly<Record<string, string>> = { '6': 'tcp', '17': 'udp' };
+/** Numeric output prints protocols (IANA) and families (AF_INET, AF_INET6) as numbers; libraries differ on whether they do. */
+const NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  l4proto: { '6': 'tcp', '17': 'udp' },
+  nfproto: { '2': 'ipv4', '10': 'ipv6' },
+};

