@@ -13,7 +13,7 @@ import { showPodPrivileges, showPods } from './demo/mesh-pods.ts';
 import { showPage } from './demo/page.ts';
 import type { DemoPod } from './demo/pods.ts';
 import { prepareNamespace, showAdmission, showRefusal } from './demo/refused.ts';
-import { ClaimFailed, note, prompt, seconds, table, title } from './presentation.ts';
+import { ClaimFailed, note, prompt, seconds, table, title, watched } from './presentation.ts';
 import { buildProduct } from './quickstart/product.ts';
 
 /**
@@ -101,8 +101,9 @@ async function finishLab({ up, image, bookinfo }: LabStart): Promise<string> {
   const archive = join(checkout, 'dist', `istio-pod-network-controller-${hostArch()}.oci.tar`);
   const paths = (await bookinfo.ended).text.split('\n').filter((line) => line.endsWith('.tar'));
   const images = [archive, ...paths].flatMap((path) => ['--image', path]);
-  if (!(await inForeground(['lab/main.ts', 'up', ...images])))
-    throw new LabError('loading the images failed, see above');
+  const loading = inBackground('loading the images', ['lab/main.ts', 'up', ...images]);
+  const { ok, text } = await watched('loading the images of the product and of bookinfo', loading.ended);
+  if (!ok) throw new LabError(`loading the images failed:\n${text}`);
   return archive;
 }
 
@@ -115,7 +116,7 @@ function conclude(times: readonly (readonly [string, number])[]): void {
   prompt(`export KUBECONFIG=${lab.kubeconfig} PATH=${lab.bin}:$PATH`);
   prompt('kubectl get pods -n bookinfo');
   prompt('kubectl logs -n bookinfo deploy/productpage-v1 -c istio-pod-network-controller-gate');
-  prompt('kubectl get events -n bookinfo --field-selector source=istio-pod-network-controller');
+  prompt('kubectl get events -n bookinfo --field-selector reason=Captured');
   prompt('kubectl logs -n istio-pod-network-controller daemonset/istio-pod-network-controller');
   prompt(
     'kubectl exec -n bookinfo deploy/ratings-v1 -c ratings -- /bookinfo fetch http://productpage:9080/productpage',
@@ -127,9 +128,8 @@ function conclude(times: readonly (readonly [string, number])[]): void {
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 for (const [signal, code] of Object.entries(SIGNALS)) {
   process.once(signal, () => {
-    stopAll();
-    process.stderr.write(`\n${signal}: what was started so far stays; make lab-down removes it\n`);
-    process.exit(code);
+    process.stderr.write(`\n${signal}: the lab stays as far as it came; make lab-down removes it\n`);
+    void stopAll().finally(() => process.exit(code));
   });
 }
 // Someone who reads only the first lines (`| head`) has read enough.
@@ -137,7 +137,7 @@ process.stdout.on('error', () => undefined);
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error: unknown) {
-  stopAll();
+  await stopAll();
   process.stderr.write(`error: ${messageOf(error)}\n`);
   if (error instanceof LabError && error.hint !== undefined) process.stderr.write(`hint: ${error.hint}\n`);
   const usage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ensureEnvoy, envoyIsCached, ENVOY_PACKAGES } from '../lab/envoy.ts';
 import { LabError, messageOf } from '../lab/lab-error.ts';
@@ -34,8 +35,14 @@ async function main(argv: readonly string[]): Promise<number> {
   process.on('exit', () => {
     if (standing) removeWorld(world);
   });
-  const code = await Promise.race([show(world, { built: built === true }), removeOnSignal(world)]);
-  if (code !== 0) return code;
+  // Begins while the first scenes are shown.
+  const envoy = ensureEnvoy();
+  const fetched = envoy.then(
+    () => undefined,
+    () => undefined,
+  );
+  endOnSignal(world, fetched);
+  await show(world, { built: built === true, envoy });
   if (keep === true) lookAround(world);
   else tidyUp(world);
   standing = false;
@@ -58,17 +65,13 @@ async function prepareMachine(): Promise<void> {
   });
 }
 
-async function show(world: PodLike, options: { readonly built: boolean }): Promise<number> {
-  // On its way while the first scenes are shown.
-  const fetched = ensureEnvoy();
-  fetched.catch(() => undefined);
+async function show(
+  world: PodLike,
+  options: { readonly built: boolean; readonly envoy: Promise<string> },
+): Promise<void> {
   if (!options.built) await buildProduct();
   fillStage(world.stage);
-  await play(
-    world,
-    fetched.then((path) => placeProgram(path, world.stage.envoy)),
-  );
-  return 0;
+  await play(world, async () => placeProgram(await options.envoy, world.stage.envoy));
 }
 
 function tidyUp(world: PodLike): void {
@@ -89,19 +92,15 @@ function lookAround({ pod, outside, stage }: PodLike): void {
   note('The next quickstart removes it, and so does: node scripts/quickstart.ts --remove');
 }
 
-/** Resolves with the exit code once a signal came and all that was made is gone. */
-function removeOnSignal(world: PodLike): Promise<number> {
-  return new Promise((resolve) => {
-    for (const [signal, code] of Object.entries(SIGNALS)) {
-      process.once(signal, () => {
-        removeWorld(world);
-        process.stderr.write(`\n${signal}: everything that was made is removed\n`);
-        resolve(code);
-        // A download may still be under way; it gets a moment to tidy up after itself.
-        setTimeout(() => process.exit(code), 1_000);
-      });
-    }
-  });
+/** On a signal everything that was made is removed; a download under way gets a moment to tidy up after itself. */
+function endOnSignal(world: PodLike, fetched: Promise<void>): void {
+  for (const [signal, code] of Object.entries(SIGNALS)) {
+    process.once(signal, () => {
+      removeWorld(world);
+      process.stderr.write(`\n${signal}: everything that was made is removed\n`);
+      void Promise.race([fetched, delay(1_000)]).then(() => process.exit(code));
+    });
+  }
 }
 
 // Someone who reads only the first lines (`| head`) has read enough.

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { checkout } from '../../lab/paths.ts';
 import { findGo } from '../../lab/preflight.ts';
 
@@ -65,9 +67,15 @@ export function inForeground(script: readonly string[]): Promise<boolean> {
   });
 }
 
-/** Tells everything that still runs to end. */
-export function stopAll(): void {
-  for (const child of running) child.kill('SIGTERM');
+const STOP_TIMEOUT_MS = 5_000;
+
+/** Tells everything that still runs to end, and waits for it a moment. */
+export async function stopAll(): Promise<void> {
+  const closed = [...running].map((child) => {
+    child.kill('SIGTERM');
+    return once(child, 'close');
+  });
+  await Promise.race([Promise.allSettled(closed), delay(STOP_TIMEOUT_MS, undefined, { ref: false })]);
 }
 
 /** Go need not be on PATH where it is in its usual place. */

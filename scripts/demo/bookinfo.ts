@@ -28,8 +28,8 @@ export async function untilReady(): Promise<readonly DemoPod[]> {
   for (;;) {
     const [pods, settled] = await Promise.all([listPods(namespace, BOOKINFO_SELECTOR), rolloutsSettled()]);
     const ready = pods.filter(isReady).length;
-    const others = pods.filter((pod) => !isReady(pod)).map((pod) => `${shortName(pod)}: ${progressOf(pod)}`);
-    const text = `${ready} of ${PODS} ready${others.length === 0 ? '' : `   ${others.join(', ')}`}`;
+    const others = pods.filter((pod) => !isReady(pod));
+    const text = [`${ready} of ${PODS} ready`, ...byProgress(others)].join('; ');
     const nowMs = performance.now();
     if (text !== said || nowMs - saidMs > REPEAT_MS) {
       note(`… ${seconds(nowMs - beganMs)} ${text}`);
@@ -65,6 +65,12 @@ async function rolloutsSettled(): Promise<boolean> {
       status.updatedReplicas >= spec.replicas &&
       status.availableReplicas >= spec.replicas,
   );
+}
+
+/** `istio-proxy runs: details-v1, ratings-v1`, one for each step that a pod is at. */
+function byProgress(pods: readonly DemoPod[]): string[] {
+  const groups = Map.groupBy(pods, (pod) => progressOf(pod).replace(NAMES.gate, 'gate'));
+  return [...groups].map(([progress, members]) => `${progress}: ${members.map(shortName).join(', ')}`);
 }
 
 async function whatIsWrong(pods: readonly DemoPod[]): Promise<string> {

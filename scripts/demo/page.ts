@@ -89,6 +89,7 @@ function textOf(html: string): string {
   const words = html
     .replace(/<head>.*?<\/head>/s, '')
     .replace(/<\/(dd|h1|h2|blockquote|p)>/g, '\n')
+    .replace(/<footer>/g, '  ')
     .replace(/<dt>/g, '  ')
     .replace(/<\/dt>/g, ': ')
     .replace(/<[^>]+>/g, '');

@@ -14,11 +14,11 @@ const FAMILIES = [4, 6] as const;
 const MARK = 'istio-pod-network-controller v1 ready';
 const GATE = ['init', '--gate', 'mark', '--timeout', '60'] as const;
 
-/** The whole show. `envoy` resolves to nothing more than "it is in its place". Throws ClaimFailed at the first claim that does not hold. */
-export async function play(world: PodLike, envoy: Promise<void>): Promise<void> {
+/** The whole show. `placeEnvoy` returns when the binary is in the stage. Throws ClaimFailed at the first claim that does not hold. */
+export async function play(world: PodLike, placeEnvoy: () => Promise<void>): Promise<void> {
   const policyHash = await decide();
   const stranger = await setUp(world);
-  await envoy;
+  await placeEnvoy();
   const cast = await startCast(world);
   note('In it: Envoy (the real one) as uid 1337, the application as uid 65532. Outside: a server.');
   const scene = { world, cast, policyHash, stranger };

@@ -30,6 +30,8 @@ function kernel() {
     failing: {} as Partial<Record<'run' | 'readMark' | 'writeMark' | 'enter', Error>>,
     /** What the kernel stores instead of what it was told. */
     stored: undefined as string | undefined,
+    /** Of the table. */
+    print: undefined as string | undefined,
     log: [] as string[],
     open: 0,
     inside: false,
@@ -102,6 +104,11 @@ function kernel() {
       step('probe');
       return probes.map((one) => ({ probe: one, outcome: state.outcome, detail: `detail of ${one.reason}` }));
     },
+    fingerprint: () => {
+      step('fingerprint');
+      return state.print;
+    },
+    verified: new Map(),
     nowMs: () => 0,
   };
   return { state, effects };
@@ -118,7 +125,7 @@ describe('captureNetns', () => {
       drift: [],
       unroutable: [],
     });
-    expect(state.log).toEqual(['readMark', 'context', 'create', 'list', 'probe', 'writeMark']);
+    expect(state.log).toEqual(['readMark', 'context', 'create', 'fingerprint', 'list', 'probe', 'writeMark']);
     expect(state).toMatchObject({ alias: ready, open: 0 });
   });
 
@@ -144,13 +151,61 @@ describe('captureNetns', () => {
       previousPolicyHash: 'ffffffffffffffff',
       drift: [],
     });
-    expect(state.log).toEqual(['readMark', 'context', 'create', 'list', 'replace', 'list', 'probe', 'writeMark']);
+    expect(state.log).toEqual([
+      'readMark',
+      'context',
+      'create',
+      'list',
+      'replace',
+      'fingerprint',
+      'list',
+      'probe',
+      'writeMark',
+    ]);
   });
 
   it('tells what proves nothing', () => {
     const { state, effects } = kernel();
     state.outcome = 'unroutable';
     expect(captureNetns(request, effects).unroutable).toEqual(['detail of all']);
+  });
+});
+
+describe('reading back', () => {
+  const reads = (log: readonly string[]) => log.filter((name) => name === 'list').length;
+
+  it('is done in full once for each policy and state of the table', () => {
+    const { state, effects } = kernel();
+    const again = (print: string | undefined) => {
+      Object.assign(state, { print, alias: '', comment: undefined, log: [] });
+      captureNetns(request, effects);
+      return reads(state.log);
+    };
+    expect([again('a'), again('a'), again('b'), again('b'), again(undefined)]).toEqual([1, 0, 1, 0, 1]);
+  });
+
+  it('remembers nothing that was found wrong, or changed meanwhile', () => {
+    const { state, effects } = kernel();
+    Object.assign(state, { print: 'a', stored: 'policy 00000000000000ff' });
+    expect(() => captureNetns(request, effects)).toThrow(expect.objectContaining({ code: 'ProofFailed' }));
+    expect(effects.verified.size).toBe(0);
+    Object.assign(state, { stored: undefined, comment: undefined, alias: '' });
+    let turn = 0;
+    const moving = { ...effects, fingerprint: () => String((turn += 1)) };
+    captureNetns(request, moving);
+    expect(effects.verified.size).toBe(0);
+  });
+
+  it('forgets the oldest of very many policies', () => {
+    const { state, effects } = kernel();
+    state.print = 'a';
+    for (let policy = 0; policy < 300; policy += 1) {
+      Object.assign(state, { alias: '', comment: undefined });
+      const policyHash = policy.toString(16).padStart(16, '0');
+      captureNetns({ ...request, ruleset: { ...ruleset, policyHash } }, effects);
+    }
+    expect(effects.verified.size).toBe(256);
+    expect(effects.verified.has('0000000000000000')).toBe(false);
   });
 });
 

@@ -131,7 +131,7 @@ function bringIn(request: CaptureRequest, effects: NetnsEffects, startMs: number
   requireMember(request, effects);
   const mark = effects.readMark();
   const enter = nowMs() - startMs;
-  const rules = effects.nft.withContext((context) => bringRules({ context, ruleset, mark, nowMs }));
+  const rules = effects.nft.withContext((context) => bringRules({ ...effects, context, ruleset, mark }));
   const { drift, previousPolicyHash } = rules;
   const found = { mark, drift, previousPolicyHash };
   const timingsMs = { enter, ...rules.timingsMs, probe: 0 };

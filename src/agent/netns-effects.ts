@@ -5,6 +5,7 @@ import type { Mark } from '../netns/mark-text.ts';
 import { addressesHere, enterNetns, type Netns, openNetns, warmThreadPool } from '../netns/netns.ts';
 import { type ProbeOptions, type ProbeResult, runProbes } from '../netns/probe.ts';
 import { canonical } from '../netns/sockaddr.ts';
+import { tableFingerprint } from '../netns/table-fingerprint.ts';
 import type { Probe } from '../ruleset/probe.ts';
 
 /** What capture does to the kernel, injectable so that every way to fail can be tested. All but `open` and `enter` act on the current netns. */
@@ -17,6 +18,10 @@ export interface NetnsEffects {
   readonly writeMark: (text: string) => void;
   readonly clearMark: () => void;
   readonly runProbes: (probes: readonly Probe[], options: ProbeOptions) => readonly ProbeResult[];
+  /** A digest of all the kernel holds of a table. */
+  readonly fingerprint: (table: string) => string | undefined;
+  /** Fingerprints of tables that were read back in full and found right, by policy hash. */
+  readonly verified: Map<string, string>;
   /** Monotonic. */
   readonly nowMs: () => number;
 }
@@ -33,6 +38,8 @@ export async function kernelEffects(): Promise<NetnsEffects> {
     writeMark,
     clearMark,
     runProbes,
+    fingerprint: tableFingerprint,
+    verified: new Map(),
     nowMs: () => performance.now(),
   };
 }

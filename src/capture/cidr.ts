@@ -45,12 +45,23 @@ export function cidrText(cidr: Cidr): string {
   return `${cidr.address}/${cidr.prefix}`;
 }
 
+/** Does a range start within loopback? Asked as Istio asks it, of the range's address. */
+export function isLoopback(range: Cidr): boolean {
+  return range.family === 4 ? range.address.startsWith('127.') : range.address === '::1';
+}
+
 /** Does `outer` hold all of `inner`? */
 export function containsCidr(outer: Cidr, inner: Cidr): boolean {
   if (outer.family !== inner.family || outer.prefix > inner.prefix) return false;
   const width = outer.family === 4 ? 32n : 128n;
   const shift = width - BigInt(outer.prefix);
   return addressBits(outer) >> shift === addressBits(inner) >> shift;
+}
+
+/** Does a range hold an address, given in plain form? */
+export function holdsAddress(range: Cidr, address: string): boolean {
+  const host = parseCidr(`${address}/${range.family === 4 ? 32 : 128}`);
+  return host.ok && containsCidr(range, host.value);
 }
 
 /** The nth address of a range, in canonical form. */

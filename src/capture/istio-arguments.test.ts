@@ -40,6 +40,10 @@ describe('istio-iptables arguments', () => {
     expect(read('-x', '-b').values).toEqual({ 'istio-service-exclude-cidr': '-b' });
   });
 
+  it('knows the logging and older flags, with and without a value of their own', () => {
+    expect(read('--log_caller', 'ads', '--log_as_json', '-f=false', '--host-nsenter-exec', '-n').unknown).toEqual([]);
+  });
+
   it('passes over nothing it does not know', () => {
     expect(read('--from-the-future', '-y', 'word', '--', '-p').unknown).toEqual([
       '--from-the-future',

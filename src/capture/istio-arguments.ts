@@ -17,7 +17,6 @@ export const ARGUMENTS = {
   excludeOutboundPorts: 'istio-local-outbound-ports-exclude',
   rerouteInterfaces: 'kube-virt-interfaces',
   redirectDns: 'redirect-dns',
-  captureAllDns: 'capture-all-dns',
   dropInvalid: 'drop-invalid',
   dualStack: 'dual-stack',
 } as const;

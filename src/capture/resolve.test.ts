@@ -106,16 +106,50 @@ describe('where a setting comes from', () => {
     expect(policy.outboundRanges.source).toEqual({ kind: 'environment', key: 'ISTIO_SERVICE_CIDR', raw: '10.0.0.0/8' });
   });
 
+  it('takes an empty variable for none, and an empty mode, uid or gid for the default of Istio', () => {
+    const proxyEnv = [
+      { name: 'ISTIO_META_DNS_CAPTURE', value: '' },
+      { name: 'ISTIO_OUTBOUND_OWNER_GROUPS', value: '' },
+    ];
+    const policy = policyOf({ proxyEnv, inherited: ['-u', '', '-g', '', '-m', ''] });
+    expect([policy.proxyUids.value, policy.proxyGids.value, policy.mode.value]).toEqual([[1337], [1337], 'REDIRECT']);
+    expect(problemsOf({ inherited: ['-p', ''] })).toHaveLength(1);
+  });
+
+  it('shows what a flag of the agent said', () => {
+    const defaults = {
+      excludeOutboundRanges: [{ family: 4, address: '10.1.0.0', prefix: 16 }],
+      outboundRanges: { all: true },
+      excludeInboundPorts: [22, 80],
+      outboundPort: 16_001,
+    } as const;
+    const policy = policyOf({}, defaults);
+    expect(policy.excludeOutboundRanges.source.raw).toBe('10.1.0.0/16');
+    expect(policy.outboundRanges.source.raw).toBe('*');
+    expect(policy.excludeInboundPorts.source.raw).toBe('22,80');
+    expect(policy.outboundPort.source).toEqual({ kind: 'flag', key: '--envoy-port', raw: '16001' });
+  });
+
+  it('reads a gate that was written by hand with its verb in command', () => {
+    const gate = { name: 'gate', command: ['controller', 'init', '--', 'istio-iptables'], args: ['-p', '17001'] };
+    const pod = parsePod({ metadata: { name: 'a' }, spec: { initContainers: [gate], containers: [] } });
+    const result = resolvePolicy(pod, NO_DEFAULTS, { sidecarName: 'istio-proxy' });
+    expect(result.ok && result.policy.outboundPort.value).toBe(17_001);
+  });
+
   it('finds the proxy by its securityContext, then the pod’s; root is nobody', () => {
     expect(
       policyOf({
-        proxySecurity: { runAsUser: 1000689999, runAsGroup: 0 },
+        proxySecurity: { runAsUser: 1000689999 },
         podSecurity: { runAsUser: 5, runAsGroup: 6 },
       }),
     ).toMatchObject({
       proxyUids: { value: [1000689999] },
       proxyGids: { value: [6] },
     });
+    // Such a sidecar does not run with the pod's id; the application does.
+    const root = { proxySecurity: { runAsUser: 0, runAsGroup: 0 }, podSecurity: { runAsUser: 5, runAsGroup: 6 } };
+    expect(policyOf(root)).toMatchObject({ proxyUids: { value: [1337] }, proxyGids: { value: [1337] } });
     expect(policyOf({ proxySecurity: { runAsUser: 0 } }).proxyUids.value).toEqual([1337]);
     expect(policyOf({ proxySecurity: { runAsUser: 5 }, inherited: ['-u', '1337,1338'] }).proxyUids.value).toEqual([
       1337, 1338,
@@ -193,6 +227,13 @@ describe('refusals', () => {
     ],
   ] as [string, PodParts][])('says so for %s, instead of ignoring it', (_, parts) => {
     expect(problemsOf(parts)).toHaveLength(1);
+  });
+
+  it('has nothing against a switch where nothing is captured, but still against what cannot be read', () => {
+    const none = { 'sidecar.istio.io/interceptionMode': 'NONE' };
+    const proxyEnv = [{ name: 'ISTIO_META_DNS_CAPTURE', value: 'true' }];
+    expect(problemsOf({ annotations: none, proxyEnv })).toEqual([]);
+    expect(problemsOf({ annotations: { ...none, [`${T}/excludeOutboundPorts`]: 'x' }, proxyEnv })).toHaveLength(1);
   });
 
   it('refuses TPROXY as a default of the operator too', () => {

@@ -187,12 +187,12 @@ function interfaces(inputs: Inputs, problems: Problem[]) {
 function ipv6(inputs: Inputs, defaults: CaptureDefaults, problems: Problem[]): Sourced<boolean> {
   const candidate = argument(inputs, ARGUMENTS.dualStack) ?? environment(inputs, 'ISTIO_DUAL_STACK');
   const dualStack = firstOf([candidate], parseBoolean, istioDefault(false), problems);
-  if (defaults.ipv6 === 'both') return istioDefault(true);
+  const source = { kind: 'flag', key: '--ipv6', raw: defaults.ipv6 } as const;
+  if (defaults.ipv6 === 'both') return { value: true, source };
   const [firstIp] = inputs.pod.podIPs;
   // As long as no address is known, IPv6 is captured: an IPv6-only pod must not start outside of the mesh.
-  if (firstIp === undefined || firstIp.includes(':'))
-    return { value: true, source: { kind: 'flag', key: '--ipv6', raw: 'istio' } };
-  return dualStack.value ? dualStack : { value: false, source: { kind: 'flag', key: '--ipv6', raw: 'istio' } };
+  if (firstIp === undefined || firstIp.includes(':')) return { value: true, source };
+  return dualStack.value ? dualStack : { value: false, source };
 }
 
 function tproxyFromFlag(): Problem {

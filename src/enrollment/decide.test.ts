@@ -94,6 +94,15 @@ const CASES: readonly (readonly [string, ReasonCode, Case])[] = [
     'NotSelected',
     { annotations: {}, namespaceAnnotations: { [INITIALIZE]: '1' }, spec: { containers: [{ name: 'app' }] } },
   ],
+  [
+    'is a gateway, its namespace says something unclear',
+    'NotSelected',
+    {
+      annotations: {},
+      namespaceAnnotations: { [INITIALIZE]: '1' },
+      spec: { containers: [{ name: 'istio-proxy', args: ['proxy', 'router'] }] },
+    },
+  ],
   ['must not be injected by label', 'InjectionDisabled', { labels: { 'sidecar.istio.io/inject': 'false' } }],
   [
     'must not be injected by annotation',

@@ -57,9 +57,13 @@ describe('annotation patch', () => {
     expect(await patching).toBe('patched');
   });
 
-  it.each([404, 409])('says gone for %d: the pod is no longer this pod', async (status) => {
+  it.each([
+    [404, 'no'],
+    [409, 'no'],
+    [422, 'Pod "a" is invalid: metadata.uid: Invalid value: "uid": field is immutable'],
+  ])('says gone for %d: the pod is no longer this pod', async (status, message) => {
     const patching = client.patchAnnotations(target);
-    (await server.next()).reply(status, { message: 'no' });
+    (await server.next()).reply(status, { message });
     expect(await patching).toBe('gone');
   });
 
@@ -105,9 +109,12 @@ describe('Event', () => {
   });
 
   it('takes one that exists already for done, and cuts a long note', async () => {
-    const creating = client.createEvent({ ...event, note: 'x'.repeat(3_000) });
+    const creating = client.createEvent({ ...event, note: 'ö'.repeat(3_000) });
     const request = await server.next();
-    expect(JSON.parse(request.body).note).toHaveLength(1_024);
+    const { note } = JSON.parse(request.body);
+    expect(note).toMatch(/^ö+…$/);
+    expect(Buffer.byteLength(note)).toBeLessThanOrEqual(1_024);
+    expect(Buffer.byteLength(note)).toBeGreaterThan(1_020);
     request.reply(409, { message: 'already exists' });
     await expect(creating).resolves.toBeUndefined();
   });

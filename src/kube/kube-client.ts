@@ -8,8 +8,8 @@ import type { Clock, KubeClient, PodEvent, RequestObserver } from './types.ts';
 const REPORTING_CONTROLLER = 'pod-network-controller.istio.io/agent';
 const FIELD_MANAGER = 'istio-pod-network-controller';
 const WRITE_TIMEOUT_MS = 10_000;
-/** The API server refuses longer notes. */
-const NOTE_CHARACTERS_MAX = 1_024;
+/** The API server refuses longer notes. It says "characters" and counts bytes. */
+const NOTE_BYTES_MAX = 1_024;
 
 export interface KubeClientOptions {
   readonly baseUrl: URL;
@@ -29,7 +29,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient & { clo
   return {
     listWatch: (request, signal) => listWatch(request, dependencies, signal),
     patchAnnotations: async ({ path, uid, annotations }) => {
-      // The uid in the patch is a precondition: a pod of the same name made anew answers 409.
+      // The uid in the patch is a precondition: for a pod of the same name made anew the API server answers 422, `metadata.uid: … immutable`.
       const body = { contentType: 'application/merge-patch+json', json: { metadata: { uid, annotations } } };
       const query = { fieldManager: FIELD_MANAGER };
       try {
@@ -39,8 +39,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient & { clo
         );
         return 'patched';
       } catch (error: unknown) {
-        const status = statusOf(error);
-        if (status === 404 || status === 409) return 'gone';
+        if (saysGone(error)) return 'gone';
         throw error;
       }
     },
@@ -63,6 +62,13 @@ export function createKubeClient(options: KubeClientOptions): KubeClient & { clo
   };
 }
 
+/** There is no such pod, or another one has its name. */
+function saysGone(error: unknown): boolean {
+  const status = statusOf(error);
+  if (status === 422) return error instanceof Error && error.message.includes('metadata.uid: Invalid value');
+  return status === 404 || status === 409;
+}
+
 /** The name follows from what is said: saying it again, also after a restart, is refused as a duplicate and costs nothing. */
 function eventObject(event: PodEvent, { clock, nodeName }: KubeClientOptions): object {
   const said = createHash('sha256')
@@ -72,14 +78,25 @@ function eventObject(event: PodEvent, { clock, nodeName }: KubeClientOptions): o
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
     // A pod's name may have 253 characters, and so may an Event's.
-    metadata: { name: `${event.podName.slice(0, 230)}.${said.slice(0, 16)}`, namespace: event.namespace },
+    metadata: {
+      name: `${event.podName.slice(0, 230).replace(/[-.]+$/, '')}.${said.slice(0, 16)}`,
+      namespace: event.namespace,
+    },
     eventTime: `${clock.wallClock().toISOString().slice(0, -1)}000Z`,
     reportingController: REPORTING_CONTROLLER,
     reportingInstance: nodeName,
     action: event.action,
     reason: event.reason,
     type: event.type,
-    note: event.note.length > NOTE_CHARACTERS_MAX ? `${event.note.slice(0, NOTE_CHARACTERS_MAX - 1)}…` : event.note,
+    note: cutToBytes(event.note, NOTE_BYTES_MAX),
     regarding: { apiVersion: 'v1', kind: 'Pod', namespace: event.namespace, name: event.podName, uid: event.podUid },
   };
+}
+
+function cutToBytes(text: string, bytesMax: number): string {
+  if (Buffer.byteLength(text) <= bytesMax) return text;
+  const ellipsis = '…';
+  // A character cut in two decodes to U+FFFD.
+  const kept = Buffer.from(text).subarray(0, bytesMax - Buffer.byteLength(ellipsis));
+  return kept.toString('utf8').replace(/\uFFFD$/, '') + ellipsis;
 }

@@ -195,6 +195,28 @@ describe('list and watch', () => {
     expect(run.delays).toEqual([0]);
   });
 
+  it('lists at once after 410 however long the server was away before, for a restarted one always says that', async () => {
+    const { watch } = await synced(object('a', '5'));
+    watch.reset();
+    for (let failure = 0; failure < 8; failure += 1) (await server.next()).reset();
+    (await server.next()).reply(410, { message: 'too old' });
+    (await server.next()).reply(200, listOf('50', object('a', '49')));
+    await run.until('set default/a 49');
+    expect(run.delays.at(-2)).toBeGreaterThan(0);
+    expect(run.delays.at(-1)).toBe(0);
+  });
+
+  it('lists later each time if every watch is answered with 410', async () => {
+    run = start(server);
+    for (let round = 0; round < 4; round += 1) {
+      (await server.next()).reply(200, listOf(String(10 + round)));
+      (await server.next()).reply(410, { message: 'too old' });
+    }
+    (await server.next()).reply(200, listOf('50', object('a', '49')));
+    await run.until('set default/a 49');
+    expect(run.delays).toEqual([0, 800, 1_600, 3_200]);
+  });
+
   it('reads the token again after a 401', async () => {
     run = start(server);
     const first = await server.next();

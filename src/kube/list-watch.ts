@@ -50,6 +50,8 @@ interface State {
   /** What the next list asks for: `0` is any state of the watch cache; '' the newest, after the server forgot where we were. */
   listFrom: string;
   failures: number;
+  /** 410s since the last change was received. */
+  gones: number;
 }
 
 /** List, watch, resume; list again only when the server no longer knows where we were. Ends when `signal` aborts. */
@@ -59,7 +61,7 @@ export async function listWatch<T>(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, times } = dependencies;
-  const state: State = { known: new Map(), resourceVersion: undefined, listFrom: '0', failures: 0 };
+  const state: State = { known: new Map(), resourceVersion: undefined, listFrom: '0', failures: 0, gones: 0 };
   await clock.sleep(clock.random() * times.firstListSpreadMs, signal);
   while (!signal.aborted) {
     try {
@@ -144,6 +146,7 @@ async function watch<T>(
       follow(options, state, line);
       events += 1;
       state.failures = 0;
+      state.gones = 0;
     }
   } finally {
     body.destroy();
@@ -226,11 +229,14 @@ function forget(state: State): void {
 
 /** Full jitter below a doubling ceiling; a server that names a time gets it, and a little more. */
 function retryDelayMs(error: unknown, state: State, { clock, times }: ListWatchDependencies): number {
-  const ceilingMs = Math.min(times.retryFirstMs * 2 ** Math.min(state.failures, 16), times.retryLongestMs);
-  state.failures += 1;
+  const gone = isGone(error);
+  const attempt = gone ? state.gones : state.failures;
+  const ceilingMs = Math.min(times.retryFirstMs * 2 ** Math.min(attempt, 16), times.retryLongestMs);
+  if (gone) state.gones += 1;
+  else state.failures += 1;
   const jitterMs = clock.random() * ceilingMs;
   const askedMs = retryAfterMsOf(error);
   if (askedMs !== undefined) return askedMs + jitterMs;
-  // After a 410 the list is wanted at once, once.
-  return isGone(error) && state.failures === 1 ? 0 : jitterMs;
+  // A server that was restarted forgets where we were: the list is wanted at once, once, however long the server was away.
+  return gone && attempt === 0 ? 0 : jitterMs;
 }

@@ -1,19 +1,18 @@
-import { ControllerError } from '../errors.ts';
-import { errnoName, libc } from './libc.ts';
+import { ControllerError, messageOf } from '../errors.ts';
+import { errnoName } from './libc.ts';
 import { MARK_BYTES_MAX, type Mark, parseMark } from './mark-text.ts';
-import { aliasOf, errorOf, getLink, messagesOf, NLMSG_ERROR, RTM_NEWLINK, setAlias } from './rtnetlink.ts';
-
-/** linux/socket.h, linux/netlink.h */
-const [AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC, NETLINK_ROUTE, MSG_DONTWAIT] = [16, 3, 0o2000000, 0, 0x40] as const;
-/** An RTM_NEWLINK without statistics is about 1.2 KiB; the kernel's own limit for one message is 32 KiB. */
-const REPLY_BYTES_MAX = 32 * 1024;
+import { errorOf, NLMSG_ERROR, type NetlinkMessage } from './netlink.ts';
+import { NETLINK_ROUTE, withNetlink } from './netlink-socket.ts';
+import { aliasOf, getLink, RTM_NEWLINK, setAlias } from './rtnetlink.ts';
 
 /**
  * The mark of the netns the calling thread is in: the alias of `lo`. Over rtnetlink, because `/sys/class/net` shows the netns in which
  * it was mounted, which in the agent's container is the agent's own.
  */
 export function readMark(): Mark {
-  return parseMark(readAlias());
+  const reply = ask(getLink(), 'read');
+  if (reply.type !== RTM_NEWLINK) throw markFailure('read', `unexpected message ${reply.type}`);
+  return parseMark(aliasOf(reply));
 }
 
 /** Sets the alias of `lo` in the current netns; `text` as `readyMark` and `refusedMark` make it. */
@@ -21,8 +20,7 @@ export function writeMark(text: string): void {
   if (Buffer.byteLength(text) > MARK_BYTES_MAX || text.includes('\0')) {
     throw new ControllerError('Internal', `a mark of ${Buffer.byteLength(text)} bytes cannot be an interface alias`);
   }
-  const reply = errorOf(ask(setAlias(text), NLMSG_ERROR));
-  if (reply < 0) throw markFailure('written', errnoName(reply));
+  ask(setAlias(text), 'written');
 }
 
 /** Removes the alias of `lo` in the current netns, whosever it is: callers read it first. */
@@ -30,31 +28,22 @@ export function clearMark(): void {
   writeMark('');
 }
 
-function readAlias(): string {
-  const reply = ask(getLink(), RTM_NEWLINK);
+function ask(request: Buffer, verb: string): NetlinkMessage {
+  const reply = exchange(request, verb);
   const error = reply.type === NLMSG_ERROR ? errorOf(reply) : 0;
-  if (error < 0) throw markFailure('read', errnoName(error));
-  return aliasOf(reply);
+  if (error < 0) throw markFailure(verb, errnoName(error));
+  return reply;
 }
 
-/** One request, one reply. The kernel answers rtnetlink within send(2), so there is nothing to wait for. */
-function ask(request: Buffer, expected: number): { type: number; body: Buffer } {
-  const calls = libc();
-  const fd = calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) throw markFailure('reached', errnoName(fd));
+function exchange(request: Buffer, verb: string): NetlinkMessage {
+  let reply: NetlinkMessage | undefined;
   try {
-    const sent = calls.send(fd, request, 0);
-    if (sent < 0) throw markFailure('reached', errnoName(sent));
-    const buffer = Buffer.allocUnsafe(REPLY_BYTES_MAX);
-    const length = calls.recv(fd, buffer, MSG_DONTWAIT);
-    if (length < 0) throw markFailure('reached', errnoName(length));
-    const messages = messagesOf(buffer.subarray(0, length));
-    const reply = messages.find(({ type }) => type === expected || type === NLMSG_ERROR);
-    if (reply === undefined) throw markFailure('reached', `unexpected reply of ${length} bytes`);
-    return reply;
-  } finally {
-    calls.close(fd);
+    [reply] = withNetlink(NETLINK_ROUTE, (socket) => socket.ask(request));
+  } catch (error: unknown) {
+    throw markFailure(verb, messageOf(error));
   }
+  if (reply === undefined) throw markFailure(verb, 'the kernel gave an empty reply');
+  return reply;
 }
 
 function markFailure(verb: string, why: string): ControllerError {

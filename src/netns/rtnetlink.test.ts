@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { aliasOf, errorOf, getLink, messagesOf, setAlias } from './rtnetlink.ts';
+import { errorOf, messagesOf } from './netlink.ts';
+import { aliasOf, getLink, setAlias } from './rtnetlink.ts';
 
 /** Bytes as `strace -e write=all ip link set lo alias ab` shows them: header, ifinfomsg, attribute. */
 describe('requests', () => {
@@ -53,8 +54,8 @@ describe('replies', () => {
 
   it('hold the alias among other attributes', () => {
     const body = Buffer.concat([Buffer.alloc(16), attribute(3, 'lo\0'), attribute(20, 'mine\0'), attribute(13, 'x')]);
-    expect(aliasOf({ type: 16, body })).toBe('mine');
-    expect(aliasOf({ type: 16, body: body.subarray(0, 24) })).toBe('');
-    expect(aliasOf({ type: 16, body: body.subarray(0, 30) })).toBe('');
+    expect(aliasOf({ body })).toBe('mine');
+    expect(aliasOf({ body: body.subarray(0, 24) })).toBe('');
+    expect(aliasOf({ body: body.subarray(0, 30) })).toBe('');
   });
 });

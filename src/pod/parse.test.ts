@@ -85,6 +85,8 @@ describe('podsOfManifest', () => {
     const pods = podsOfManifest([
       owner('CronJob', { jobTemplate: { spec: { template } } }),
       { kind: 'Service', metadata: {} },
+      // A name every object has.
+      { kind: 'constructor', metadata: {} },
       {
         kind: 'List',
         items: [{ kind: 'PodList', items: [{ kind: 'Pod', metadata: { name: 'p' }, spec }] }, { kind: 'ConfigMap' }],

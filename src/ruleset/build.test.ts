@@ -26,8 +26,12 @@ function chain(policy: CapturePolicy, name: string): Chain {
   return found;
 }
 
+/** Without the setting behind them. */
 function reasons(rules: readonly Rule[]): string[] {
-  return rules.map(({ reason, verdict }) => `${reason} → ${verdict.kind === 'jump' ? verdict.chain : verdict.kind}`);
+  return rules.map(({ reason, verdict }) => {
+    const [what] = reason.split(': ');
+    return `${what} → ${verdict.kind === 'jump' ? verdict.chain : verdict.kind}`;
+  });
 }
 
 describe('rules', () => {
@@ -124,10 +128,36 @@ describe('rules', () => {
     expect(hash('10.0.0.0/8')).not.toBe(hash('10.0.0.0/9'));
   });
 
-  it('carry a reason fit for a comment', () => {
-    for (const { rules } of buildRuleset(policyOf({ [`${T}/excludeInterfaces`]: 'eth9' })).chains) {
-      for (const { reason } of rules) expect(reason).toMatch(/^[ -!#-[\]-~]{1,120}$/);
-    }
+  it('name the setting they come from, fit for a comment, whatever the pod says there', () => {
+    const annotations = {
+      [`${T}/includeInboundPorts`]: '80,81',
+      [`${T}/includeOutboundIPRanges`]: '10.0.0.0/8',
+      [`${T}/excludeOutboundIPRanges`]: '10.9.0.0/16',
+      [`${T}/includeOutboundPorts`]: '8080',
+      [`${T}/excludeOutboundPorts`]: '9300',
+      [`${T}/excludeInterfaces`]: 'eth9',
+      'istio.io/reroute-virtual-interfaces': 'k6t0',
+      'pod-network-controller.istio.io/envoy-port': '16001',
+      'pod-network-controller.istio.io/inbound-port': '16006',
+      'pod-network-controller.istio.io/envoy-userid': '2000',
+      'pod-network-controller.istio.io/envoy-groupid': '2000',
+    };
+    const said = buildRuleset(policyOf(annotations)).chains.flatMap(({ rules }) => rules.map(({ reason }) => reason));
+    for (const key of Object.keys(annotations)) expect(said.some((reason) => reason.endsWith(key))).toBe(true);
+    for (const reason of said) expect(reason).toMatch(/^[ -!#-[\]-~]{1,120}$/);
+    expect(said).toContain('included outbound ranges: annotation traffic.sidecar.istio.io/includeOutboundIPRanges');
+    const defaults = chain(policyOf(), 'redirect_outbound').rules.map(({ reason }) => reason);
+    expect(defaults).toEqual(['outbound port: default']);
+  });
+
+  it("never hold a container's name, which could be too long", () => {
+    const name = 'x'.repeat(200);
+    const pod = parsePod({
+      metadata: { name: 'a' },
+      spec: { containers: [{ name, securityContext: { runAsUser: 7, runAsGroup: 7 } }] },
+    });
+    const result = resolvePolicy(pod, NO_DEFAULTS, { sidecarName: name });
+    expect(result.ok && JSON.stringify(buildRuleset(result.policy))).not.toContain(name);
   });
 });
 
@@ -158,7 +188,12 @@ describe('probes', () => {
   });
 
   it('use an included range, or an included port where there is none', () => {
-    expect(probesOf({ [`${T}/includeOutboundIPRanges`]: '10.5.0.0/16' })[0]).toBe('10.5.0.1 4 redirected');
+    expect(probesOf({ [`${T}/includeOutboundIPRanges`]: '10.5.0.0/16' })[0]).toBe('10.5.255.254 4 redirected');
+    expect(probesOf({ [`${T}/includeOutboundIPRanges`]: '10.5.0.7/32' })[0]).toBe('10.5.0.7 4 redirected');
+    expect(probesOf({ [`${T}/includeOutboundIPRanges`]: '0.0.0.0/1,10.0.0.0/8' })[0]).toBe(
+      '10.255.255.254 4 redirected',
+    );
+    expect(probesOf({ [`${T}/includeOutboundIPRanges`]: '10.0.0.0/8,0.0.0.0/0' })[0]).toBe('192.0.2.1 4 redirected');
     const ports = probesOf({ [`${T}/includeOutboundIPRanges`]: '', [`${T}/includeOutboundPorts`]: '8080' });
     expect(ports[0]).toBe('192.0.2.1 8080 redirected');
   });
@@ -171,8 +206,15 @@ describe('probes', () => {
     expect(probesOf({ 'sidecar.istio.io/interceptionMode': 'NONE' })).toEqual([]);
   });
 
-  it('leave IPv6 out where it is not captured, and loopback where it is', () => {
+  it('expect what Istio leaves alone of loopback to stay within the pod, even if loopback is included', () => {
+    const included = { [`${T}/includeOutboundIPRanges`]: '127.0.0.0/8,::1/128' };
+    expect(probesOf(included)).toEqual(['127.0.0.1 4 untouched', '::1 4 untouched']);
+    const { loopbackRange, ...rest } = policyOf(included);
+    const elsewhere = { ...loopbackRange, value: { family: 4, address: '127.0.0.2', prefix: 32 } } as const;
+    expect(planProbes({ ...rest, loopbackRange: elsewhere }).map(({ address }) => address)).toEqual(['::1']);
+  });
+
+  it('leave IPv6 out where it is not captured', () => {
     expect(probesOf({}, 'istio').join()).not.toContain('::');
-    expect(probesOf({ [`${T}/includeOutboundIPRanges`]: '127.0.0.0/8' }).join()).not.toContain('127.0.0.1 4 untouched');
   });
 });

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { isLoopback } from '../capture/cidr.ts';
 import type { CapturePolicy } from '../capture/policy.ts';
 import {
+  because,
   from,
   inputInterface,
   jump,
@@ -49,12 +51,12 @@ export function buildRuleset(policy: CapturePolicy): Ruleset {
     {
       name: TO_OUTBOUND,
       base: undefined,
-      rules: [rule(`outbound port ${policy.outboundPort.value}`, [TCP], redirect(policy.outboundPort.value))],
+      rules: [rule(because('outbound port', policy.outboundPort), [TCP], redirect(policy.outboundPort.value))],
     },
     {
       name: TO_INBOUND,
       base: undefined,
-      rules: [rule(`inbound port ${policy.inboundPort.value}`, [TCP], redirect(policy.inboundPort.value))],
+      rules: [rule(because('inbound port', policy.inboundPort), [TCP], redirect(policy.inboundPort.value))],
     },
   ];
   return hashed(targets.sets, chains);
@@ -65,34 +67,42 @@ function prerouting(policy: CapturePolicy, targets: Targets): readonly Rule[] {
   const captured = outboundRanges.value;
   const ranges =
     captured.all || rerouteInterfaces.value.length === 0 ? [] : targets.addresses('include_outbound', captured.items);
+  const rerouted = because('rerouted interface', rerouteInterfaces);
   const reroute = rerouteInterfaces.value.flatMap((name) => [
-    ...(captured.all ? [rule('rerouted interface', [inputInterface(name), TCP], jump(TO_OUTBOUND))] : []),
-    ...ranges.map((range) => rule('rerouted interface', [inputInterface(name), to(range), TCP], jump(TO_OUTBOUND))),
-    rule('rerouted interface', [inputInterface(name)], RETURN),
+    ...(captured.all ? [rule(rerouted, [inputInterface(name), TCP], jump(TO_OUTBOUND))] : []),
+    ...ranges.map((range) => rule(rerouted, [inputInterface(name), to(range), TCP], jump(TO_OUTBOUND))),
+    rule(rerouted, [inputInterface(name)], RETURN),
   ]);
   const nothing = !inboundPorts.value.all && inboundPorts.value.items.length === 0;
   return [
     ...leaveIpv6(policy),
     ...reroute,
-    ...excludeInterfaces.value.map((name) => rule('excluded interface', [inputInterface(name)], RETURN)),
+    ...excludeInterfaces.value.map((name) =>
+      rule(because('excluded interface', excludeInterfaces), [inputInterface(name)], RETURN),
+    ),
     ...(nothing ? [] : [rule('inbound traffic', [TCP], jump(INBOUND))]),
   ];
 }
 
 function inbound(policy: CapturePolicy, targets: Targets): readonly Rule[] {
   const { inboundPorts, excludeInboundPorts, tunnelPort } = policy;
-  const tunnel = rule('tunnel port', [tcpPort({ port: tunnelPort.value })], RETURN);
+  const tunnel = rule(because('tunnel port', tunnelPort), [tcpPort({ port: tunnelPort.value })], RETURN);
   if (inboundPorts.value.all) {
     return [
       tunnel,
       ...targets
         .ports('exclude_inbound_ports', excludeInboundPorts.value)
-        .map((ports) => rule('excluded inbound ports', [tcpPort(ports)], RETURN)),
-      rule('every inbound port', [TCP], jump(TO_INBOUND)),
+        .map((ports) => rule(because('excluded inbound ports', excludeInboundPorts), [tcpPort(ports)], RETURN)),
+      rule(because('every inbound port', inboundPorts), [TCP], jump(TO_INBOUND)),
     ];
   }
   const included = targets.ports('include_inbound_ports', inboundPorts.value.items);
-  return [tunnel, ...included.map((ports) => rule('included inbound ports', [tcpPort(ports)], jump(TO_INBOUND)))];
+  return [
+    tunnel,
+    ...included.map((ports) =>
+      rule(because('included inbound ports', inboundPorts), [tcpPort(ports)], jump(TO_INBOUND)),
+    ),
+  ];
 }
 
 function output(policy: CapturePolicy, targets: Targets): readonly Rule[] {
@@ -101,25 +111,27 @@ function output(policy: CapturePolicy, targets: Targets): readonly Rule[] {
   const loopback = loopbackOf(policy);
   return [
     ...leaveIpv6(policy),
-    ...excludeInterfaces.value.map((name) => rule('excluded interface', [outputInterface(name)], RETURN)),
+    ...excludeInterfaces.value.map((name) =>
+      rule(because('excluded interface', excludeInterfaces), [outputInterface(name)], RETURN),
+    ),
     ...targets
       .ports('exclude_outbound_ports', excludeOutboundPorts.value)
-      .map((ports) => rule('excluded outbound ports', [tcpPort(ports)], RETURN)),
+      .map((ports) => rule(because('excluded outbound ports', excludeOutboundPorts), [tcpPort(ports)], RETURN)),
     ...ofFamilies(policy, PASSTHROUGH).map((address) =>
       rule('inbound passthrough of the proxy', [outputInterface('lo'), from(address)], RETURN),
     ),
     ...policy.proxyUids.value.flatMap((id) => ownerRules(policy, 'socketUid', id)),
     ...policy.proxyGids.value.flatMap((id) => ownerRules(policy, 'socketGid', id)),
-    ...loopback.map((address) => rule('loopback', [to(address)], RETURN)),
+    ...loopback.map((address) => rule(because('loopback', policy.loopbackRange), [to(address)], RETURN)),
     ...targets
       .addresses('exclude_outbound', excludeOutboundRanges.value)
-      .map((range) => rule('excluded outbound ranges', [to(range)], RETURN)),
+      .map((range) => rule(because('excluded outbound ranges', excludeOutboundRanges), [to(range)], RETURN)),
     ...targets
       .ports('include_outbound_ports', outboundPorts.value)
-      .map((ports) => rule('included outbound ports', [tcpPort(ports)], jump(TO_OUTBOUND))),
-    ...(captured.all ? [rule('every outbound destination', [TCP], jump(TO_OUTBOUND))] : []),
+      .map((ports) => rule(because('included outbound ports', outboundPorts), [tcpPort(ports)], jump(TO_OUTBOUND))),
+    ...(captured.all ? [rule(because('every outbound destination', outboundRanges), [TCP], jump(TO_OUTBOUND))] : []),
     ...(captured.all ? [] : targets.addresses('include_outbound', captured.items)).map((range) =>
-      rule('included outbound ranges', [to(range), TCP], jump(TO_OUTBOUND)),
+      rule(because('included outbound ranges', outboundRanges), [to(range), TCP], jump(TO_OUTBOUND)),
     ),
   ];
 }
@@ -130,27 +142,25 @@ function output(policy: CapturePolicy, targets: Targets): readonly Rule[] {
  */
 function ownerRules(policy: CapturePolicy, kind: 'socketUid' | 'socketGid', id: number): readonly Rule[] {
   const who = kind === 'socketUid' ? 'uid' : 'gid';
+  const setting = kind === 'socketUid' ? policy.proxyUids : policy.proxyGids;
   const lo = outputInterface('lo');
   const self = loopbackOf(policy).map((address) =>
     rule(
-      `proxy ${who} to its own pod`,
+      because(`proxy ${who} to its own pod`, setting),
       [lo, toOtherThan(address), tcpPortOtherThan(policy.tunnelPort.value), owner(kind, id)],
       jump(TO_INBOUND),
     ),
   );
   const others = includesLoopback(policy)
     ? []
-    : [rule(`not proxy ${who}, within the pod`, [lo, ownerOtherThan(kind, id)], RETURN)];
-  return [...self, ...others, rule(`proxy ${who}`, [owner(kind, id)], RETURN)];
+    : [rule(because(`not proxy ${who}, within the pod`, setting), [lo, ownerOtherThan(kind, id)], RETURN)];
+  return [...self, ...others, rule(because(`proxy ${who}`, setting), [owner(kind, id)], RETURN)];
 }
 
 /** Somebody wants loopback traffic captured: then rule b) must not let it go. As in Istio. */
 function includesLoopback(policy: CapturePolicy): boolean {
   const { value } = policy.outboundRanges;
-  return (
-    !value.all &&
-    value.items.some(({ family, address }) => (family === 4 ? address.startsWith('127.') : address === '::1'))
-  );
+  return !value.all && value.items.some(isLoopback);
 }
 
 /** `--ipv6=istio` and a pod for which Istio itself would write no IPv6 rules. */

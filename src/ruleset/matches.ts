@@ -1,9 +1,17 @@
+import type { Sourced } from '../capture/policy.ts';
 import type { AddressTarget, Match, PortTarget, Rule, Verdict } from './ruleset.ts';
 
 /** Short words for rules, so that build.ts reads like a rule listing. */
 
 export function rule(reason: string, matches: readonly Match[], verdict: Verdict): Rule {
   return { matches, verdict, reason };
+}
+
+/** A reason with the setting behind it: `excluded outbound ports: annotation traffic.sidecar.istio.io/excludeOutboundPorts`. */
+export function because(what: string, setting: Sourced<unknown>): string {
+  const { kind, key } = setting.source;
+  // The path of a securityContext holds the name of a container, which may be long.
+  return kind === 'default' || kind === 'securityContext' ? `${what}: ${kind}` : `${what}: ${kind} ${key}`;
 }
 
 export const RETURN: Verdict = { kind: 'return' };

@@ -1,4 +1,4 @@
-import { addressIn, containsCidr, parseCidr } from '../capture/cidr.ts';
+import { addressIn, holdsAddress, isLoopback } from '../capture/cidr.ts';
 import type { CapturePolicy, Cidr } from '../capture/policy.ts';
 import type { Probe } from './probe.ts';
 
@@ -7,13 +7,19 @@ const DOCUMENTATION: Readonly<Record<4 | 6, readonly string[]>> = {
   4: ['192.0.2.1', '198.51.100.1', '203.0.113.1'],
   6: ['2001:db8::1', '2001:db8:ffff::1'],
 };
+/** What is sent there never leaves the pod. */
+const LOOPBACK_RANGES: readonly Cidr[] = [
+  { family: 4, address: '127.0.0.0', prefix: 8 },
+  { family: 6, address: '::1', prefix: 128 },
+];
 const LOOPBACK: Readonly<Record<4 | 6, string>> = { 4: '127.0.0.1', 6: '::1' };
 /** Ports hardly anything listens on or is told apart by: unassigned or dead services. */
 const PORTS = [4, 6, 8, 10, 12, 14, 16, 26, 28, 30];
 
 /**
  * Live connects that prove a policy in both families: one that must be captured, one to an excluded port, one to an excluded range, and
- * one within the pod that must stay there. A policy that captures nothing of a family has nothing to be captured. Pure.
+ * one within the pod that must stay there. Whether a connect leaves by an excluded interface is for its sender to see: only the netns
+ * knows its routes. Pure.
  */
 export function planProbes(policy: CapturePolicy): readonly Probe[] {
   if (policy.mode.value === 'NONE') return [];
@@ -24,51 +30,61 @@ export function planProbes(policy: CapturePolicy): readonly Probe[] {
 function familyProbes(policy: CapturePolicy, family: 4 | 6): readonly Probe[] {
   const outboundPort = policy.outboundPort.value;
   const captured = capturedTarget(policy, family);
-  const own = ownPort(policy);
-  const probes: (Omit<Probe, 'family' | 'outboundPort'> | undefined)[] = [
-    captured && isBoundByInterface(policy)
-      ? undefined
-      : captured && { ...captured, expect: 'redirected', reason: 'outbound traffic is captured' },
+  const probes: readonly (Target | undefined)[] = [
+    captured,
     captured && excludedPort(policy, captured.address),
     excludedRange(policy, family),
-    own === undefined
-      ? undefined
-      : { address: LOOPBACK[family], port: own, expect: 'untouched', reason: 'traffic within the pod is left alone' },
+    withinPod(policy, family),
   ];
   return probes.flatMap((probe) => (probe === undefined ? [] : [{ ...probe, family, outboundPort }]));
 }
 
+type Target = Omit<Probe, 'family' | 'outboundPort'>;
+
 /** An address and port that the policy captures: a documentation address, else one of the included ranges. */
-function capturedTarget(
-  policy: CapturePolicy,
-  family: 4 | 6,
-): { readonly address: string; readonly port: number } | undefined {
+function capturedTarget(policy: CapturePolicy, family: 4 | 6): Target | undefined {
   const included = policy.outboundRanges.value;
   const port = freePort(policy);
-  const candidates = DOCUMENTATION[family].filter((address) => !isExcluded(policy, address, family));
-  if (included.all) return pair(candidates[0], port);
-  const inside = included.items
-    .filter((range) => range.family === family && !isLoopback(range))
-    .map((range) => candidates.find((address) => holds(range, address, family)) ?? secondAddress(range))
-    .find((address) => !isExcluded(policy, address, family));
-  if (inside !== undefined) return pair(inside, port);
+  const candidates = DOCUMENTATION[family].filter((address) => !isExcluded(policy, address));
+  if (included.all) return redirected(candidates[0], port);
+  const ranges = included.items.filter((range) => range.family === family);
+  const inside =
+    candidates.find((address) => ranges.some((range) => holdsAddress(range, address))) ??
+    ranges.map(strangerIn).find((address) => !isExcluded(policy, address) && !isHeld(LOOPBACK_RANGES, address));
+  if (inside !== undefined) return redirected(inside, port);
   // No range of this family is included: only the included ports are captured.
   const byPort = policy.outboundPorts.value.find((one) => !policy.excludeOutboundPorts.value.includes(one));
-  return pair(candidates[0], byPort);
+  return redirected(candidates[0], byPort);
 }
 
-function excludedPort(policy: CapturePolicy, address: string) {
+function redirected(address: string | undefined, port: number | undefined): Target | undefined {
+  if (address === undefined || port === undefined) return undefined;
+  return { address, port, expect: 'redirected', reason: 'outbound traffic is captured' };
+}
+
+function excludedPort(policy: CapturePolicy, address: string): Target | undefined {
   const [port] = policy.excludeOutboundPorts.value;
   if (port === undefined) return undefined;
-  return { address, port, expect: 'untouched' as const, reason: `outbound port ${port} is excluded` };
+  return { address, port, expect: 'untouched', reason: `outbound port ${port} is excluded` };
 }
 
-function excludedRange(policy: CapturePolicy, family: 4 | 6) {
+function excludedRange(policy: CapturePolicy, family: 4 | 6): Target | undefined {
   const port = freePort(policy);
   const range = policy.excludeOutboundRanges.value.find((one) => one.family === family && !isLoopback(one));
   if (range === undefined || port === undefined) return undefined;
-  const address = DOCUMENTATION[family].find((one) => holds(range, one, family)) ?? secondAddress(range);
-  return { address, port, expect: 'untouched' as const, reason: 'an outbound range is excluded' };
+  const address = DOCUMENTATION[family].find((one) => holdsAddress(range, one)) ?? strangerIn(range);
+  return { address, port, expect: 'untouched', reason: 'an outbound range is excluded' };
+}
+
+/** Loopback is left alone, except for what an included range takes of it beyond the loopback range. */
+function withinPod(policy: CapturePolicy, family: 4 | 6): Target | undefined {
+  const port = freePort(policy);
+  const address = LOOPBACK[family];
+  const included = policy.outboundRanges.value;
+  const exempt = family === 6 || holdsAddress(policy.loopbackRange.value, address);
+  const taken = !included.all && included.items.some((range) => holdsAddress(range, address));
+  if (port === undefined || (taken && !exempt)) return undefined;
+  return { address, port, expect: 'untouched', reason: 'traffic within the pod is left alone' };
 }
 
 /** A port that no setting names. */
@@ -77,30 +93,16 @@ function freePort(policy: CapturePolicy): number | undefined {
   return PORTS.find((port) => !named.has(port));
 }
 
-/** Loopback is left alone unless a policy includes it, or a port that is captured wherever it goes. */
-function ownPort(policy: CapturePolicy): number | undefined {
-  const { value } = policy.outboundRanges;
-  return !value.all && value.items.some(isLoopback) ? undefined : freePort(policy);
+function isExcluded(policy: CapturePolicy, address: string): boolean {
+  return isHeld(policy.excludeOutboundRanges.value, address);
 }
 
-function isExcluded(policy: CapturePolicy, address: string, family: 4 | 6): boolean {
-  return policy.excludeOutboundRanges.value.some((range) => holds(range, address, family));
+function isHeld(ranges: readonly Cidr[], address: string): boolean {
+  return ranges.some((range) => holdsAddress(range, address));
 }
 
-function holds(range: Cidr, address: string, family: 4 | 6): boolean {
-  const host = parseCidr(`${address}/${family === 4 ? 32 : 128}`);
-  return host.ok && containsCidr(range, host.value);
-}
-
-function isLoopback(range: Cidr): boolean {
-  return range.family === 4 ? range.address.startsWith('127.') : range.address === '::1';
-}
-
-/** The first address of a range is often no host's; of a single address it is that one. */
-function secondAddress(range: Cidr): string {
-  return addressIn(range, range.prefix === (range.family === 4 ? 32 : 128) ? 0n : 1n);
-}
-
-function pair(address: string | undefined, port: number | undefined) {
-  return address === undefined || port === undefined ? undefined : { address, port };
+/** The last address but one: the first ones and the last are gateways, broadcast, or the pod itself, whose own traffic is not captured. */
+function strangerIn(range: Cidr): string {
+  const size = 1n << BigInt((range.family === 4 ? 32 : 128) - range.prefix);
+  return addressIn(range, size > 2n ? size - 2n : 0n);
 }

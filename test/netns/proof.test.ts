@@ -3,6 +3,7 @@ import { captureNetns } from '../../src/agent/capture-netns.ts';
 import { kernelEffects, type NetnsEffects } from '../../src/agent/netns-effects.ts';
 import { inspectNetns } from '../../src/agent/tend-netns.ts';
 import { createLab, type NetnsLab } from '../support/netns-lab.ts';
+import { desiredOf } from '../support/netns-policy.ts';
 import { SAMPLE_PROBES, sampleRuleset } from '../support/netns-rulesets.ts';
 
 /** The proof must fail where rules do not work, and must not where they do. */
@@ -90,6 +91,31 @@ describe('a netns without IPv6', () => {
     lab.pod.run('ip', '-6', 'route', 'add', 'default', 'dev', 'eth0');
     expect(lab.pod.run('ip', '-6', 'address', 'show', 'dev', 'eth0')).toContain('tentative');
     expect(capture(lab).unroutable).toEqual([]);
+  });
+});
+
+describe('an exempt interface', () => {
+  const redirected = SAMPLE_PROBES.filter(({ expect: expected }) => expected === 'redirected');
+  const exempting = (excludeInterfaces: string) => desiredOf({ annotations: { excludeInterfaces } }).ruleset;
+
+  it('shows nothing where the probe leaves by it', () => {
+    lab = createLab();
+    const request = { netnsPath: lab.pod.path, podIPs: [], ruleset: exempting('eth0'), probes: redirected };
+    expect(captureNetns(request, effects).unroutable).toEqual([
+      expect.stringMatching(/203\.0\.113\.1:9 shows nothing: eth0 is exempt/),
+      expect.stringMatching(/\[2001:db8::1\]:9 shows nothing: eth0 is exempt/),
+    ]);
+  });
+
+  it('does not excuse what leaves by another', () => {
+    lab = createLab();
+    const request = { netnsPath: lab.pod.path, podIPs: [], ruleset: exempting('net1'), probes: redirected };
+    expect(captureNetns(request, effects).unroutable).toEqual([]);
+    lab.pod.nft(
+      'table inet drops {\n chain out {\n type filter hook output priority 0\n meta l4proto tcp drop\n }\n}\n',
+    );
+    lab.pod.run('ip', 'link', 'set', 'lo', 'alias', '');
+    expect(() => captureNetns(request, effects)).toThrow(expect.objectContaining({ code: 'ProofFailed' }));
   });
 });
 

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import { type Actor, startActor } from './netns-actor-client.ts';
 
 /** A pod-like netns and, at the other end of its eth0, a netns that plays everything else. Documentation addresses only. */
@@ -26,8 +27,10 @@ export const POD_V6 = '2001:db8:1::10';
 export const SERVICE = { 4: '203.0.113.5', 6: '2001:db8:2::5' } as const;
 export const EXCLUDED = { 4: '192.0.2.77', 6: '2001:db8:77::77' } as const;
 
-/** Leftovers of tests that were killed are removed by this prefix. */
+/** Of every netns made here, with the process that made it: what killed tests left is removed by the next. */
 const PREFIX = 'pnct';
+const RUNTIME_FOLDER = '/run/netns';
+let swept = false;
 
 export interface LabOptions {
   readonly ipv6?: boolean;
@@ -36,9 +39,9 @@ export interface LabOptions {
 
 /** Makes both netns; `close` removes them and ends every actor. */
 export function createLab(options: LabOptions = {}): NetnsLab {
-  const id = randomBytes(3).toString('hex');
-  const pod = addNetns(`${PREFIX}-${id}-pod`);
-  const outside = addNetns(`${PREFIX}-${id}-out`);
+  const id = newId();
+  const pod = addNetns(`${id}-pod`);
+  const outside = addNetns(`${id}-out`);
   const actors: Actor[] = [];
   wire(pod, outside, options);
   return {
@@ -58,9 +61,23 @@ export function createLab(options: LabOptions = {}): NetnsLab {
 
 /** A bare netns with `lo` up, as fast as possible. */
 export function createBareNetns(): LabNetns & { readonly close: () => void } {
-  const netns = addNetns(`${PREFIX}-${randomBytes(4).toString('hex')}`);
+  const netns = addNetns(newId());
   run('ip', ['-netns', netns.name, 'link', 'set', 'lo', 'up']);
   return { ...netns, close: () => run('ip', ['netns', 'delete', netns.name]) };
+}
+
+function newId(): string {
+  if (!swept) sweep();
+  swept = true;
+  return `${PREFIX}-${process.pid}-${randomBytes(3).toString('hex')}`;
+}
+
+function sweep(): void {
+  if (!existsSync(RUNTIME_FOLDER)) return;
+  for (const name of readdirSync(RUNTIME_FOLDER)) {
+    const pid = new RegExp(`^${PREFIX}-(\\d+)-`).exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) run('ip', ['netns', 'delete', name]);
+  }
 }
 
 function wire(pod: LabNetns, outside: LabNetns, { ipv6 = true, loopbackUp = true }: LabOptions): void {
@@ -94,7 +111,7 @@ function addNetns(name: string): LabNetns {
   run('ip', ['netns', 'add', name]);
   return {
     name,
-    path: `/run/netns/${name}`,
+    path: `${RUNTIME_FOLDER}/${name}`,
     run: (...argv) => run('ip', ['netns', 'exec', name, ...argv]),
     nft: (script) => void run('ip', ['netns', 'exec', name, 'nft', '-f', '-'], script),
   };
