@@ -62,8 +62,8 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The errno name (`ENOENT`) of a Node system error, if it is one. */
+/** The errno name (`ENOENT`) of a Node system error, if it is one; an error of ours has a code too, but no errno. */
 export function errnoOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (!(error instanceof Error) || error instanceof ControllerError || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
