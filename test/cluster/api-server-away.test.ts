@@ -7,7 +7,7 @@ import { lab } from '../../lab/paths.ts';
 import { type Agent, agentLog, linesAbout, metricsOf, readyAgent } from '../support/cluster-agent.ts';
 import { capturedState, connectFrom, requireSandbox, sandboxOf } from '../support/cluster-host.ts';
 import { appPod, createPods, getPod, restartsOf, waitReady } from '../support/cluster-pods.ts';
-import { CAPTURE, createNamespace, deleteNamespaces, MESH, textAt, waitFor } from '../support/cluster.ts';
+import { at, CAPTURE, createNamespace, deleteNamespaces, MESH, textAt, waitFor } from '../support/cluster.ts';
 
 const NAMESPACE = 'pnc-test-api';
 const AWAY_MS = 120_000;
@@ -50,7 +50,13 @@ describe('an API server that stops for two minutes', () => {
     expect(restartsOf(now)).toBe(restartsOf(steady));
     expect(textAt(now, 'metadata', 'annotations', CAPTURE)).toBe(textAt(steady, 'metadata', 'annotations', CAPTURE));
 
-    const [line] = linesAbout(await agentLog(agent), 'captured', `${NAMESPACE}/after`);
+    const log = await agentLog(agent);
+    const [line] = linesAbout(log, 'captured', `${NAMESPACE}/after`);
+    const troubles = log.filter(({ message, timeMs }) => message === 'watch interrupted' && timeMs > backMs);
+    for (const { timeMs, fields } of troubles) {
+      const facts = ['resource', 'error', 'retryInMs'].map((key) => String(at(fields, key)));
+      process.stdout.write(`API server back → ${timeMs - backMs} ms: ${facts.join(', ')}\n`);
+    }
     process.stdout.write(`API server back → a new pod captured: ${(line?.timeMs ?? Number.NaN) - backMs} ms\n`);
     const after = await metricsOf(agent);
     for (const resource of ['pods', 'namespaces']) {
