@@ -9,7 +9,7 @@ export const GID_ANNOTATION = 'pod-network-controller.istio.io/envoy-groupid';
 /** Istio's user and group `istio-proxy`. */
 const ISTIO_PROXY_ID = 1337;
 
-/** Whose traffic is the proxy's own: override, Istio's arguments, the sidecar's securityContext, the pod's, Istio's default. */
+/** Whose traffic is the proxy's own: override, Istio's arguments, the sidecar's securityContext, the pod's (uid only), Istio's default. */
 export function proxyUids(inputs: Inputs, problems: Problem[]): Sourced<readonly number[]> {
   return idsOf(inputs, problems, { override: UID_ANNOTATION, argument: ARGUMENTS.proxyUid, field: 'runAsUser' });
 }
@@ -34,7 +34,10 @@ function idsOf(
 function fromSecurityContext(inputs: Inputs, field: 'runAsUser' | 'runAsGroup'): Sourced<readonly number[]> {
   const places = [
     { key: `${inputs.proxy?.name ?? 'sidecar'}.securityContext.${field}`, id: inputs.proxy?.securityContext[field] },
-    { key: `spec.securityContext.${field}`, id: inputs.pod.securityContext[field] },
+    // The pod's gid is the application's too, and would exempt it; the proxy's uid alone is enough to know its traffic by.
+    ...(field === 'runAsUser'
+      ? [{ key: 'spec.securityContext.runAsUser', id: inputs.pod.securityContext.runAsUser }]
+      : []),
   ];
   const said = places.find(({ id }) => id !== undefined);
   if (said?.id === undefined || said.id === 0) return istioDefault([ISTIO_PROXY_ID]);

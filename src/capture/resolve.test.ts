@@ -145,7 +145,8 @@ describe('where a setting comes from', () => {
       }),
     ).toMatchObject({
       proxyUids: { value: [1000689999] },
-      proxyGids: { value: [6] },
+      // The application shares the pod's gid: it must not be exempt by it.
+      proxyGids: { value: [1337] },
     });
     // Such a sidecar does not run with the pod's id; the application does.
     const root = { proxySecurity: { runAsUser: 0, runAsGroup: 0 }, podSecurity: { runAsUser: 5, runAsGroup: 6 } };
