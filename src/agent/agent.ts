@@ -12,6 +12,8 @@ import type { SandboxWatch } from './sandbox-watch.ts';
 export interface Watched<T> {
   get(key: string): T | undefined;
   values(): Iterable<T>;
+  /** How long it could not be followed; 0 while it can. */
+  failingForMs(): number;
   /** Follows the collection until `signal` aborts. `onChange` gets the object's key, `onSynced` is called after the first list. */
   run(handlers: { onChange(key: string): void; onSynced(): void }, signal: AbortSignal): Promise<void>;
 }
@@ -113,6 +115,9 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const housekeeping = every(HEARTBEAT_MS, options, signal, () => {
     health.beat();
     for (const [state, count] of options.records.states()) metrics.set('pods', count, { state });
+    for (const [resource, watched] of Object.entries({ pods, namespaces })) {
+      metrics.set('watchFailing', watched.failingForMs() / 1000, { resource });
+    }
   });
   const resync = every(RESYNC_MS, options, signal, () => {
     for (const pod of pods.values()) add(podKey(pod));

@@ -3,6 +3,7 @@ import { messageOf } from '../errors.ts';
 import type { KubeClient } from '../kube/types.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { nowMs } from './clock.ts';
 
 /** A collection of the API server as the agent reads it: projected objects by key, kept equal by a list/watch. */
 export function watchedCollection<T>(options: {
@@ -19,6 +20,10 @@ export function watchedCollection<T>(options: {
   return {
     get: (key) => store.get(key),
     values: () => store.values(),
+    failingForMs: () => {
+      const sinceMs = kube.collections().find((one) => one.resource === resource)?.failingSinceMs;
+      return sinceMs === undefined ? 0 : nowMs() - sinceMs;
+    },
     run: (handlers, signal) =>
       kube.listWatch(
         {

@@ -19,7 +19,7 @@ export function serviceAccountCredentials(directory: string, nowMs: () => number
   return {
     current: () => {
       if (read === undefined || nowMs() - read.atMs > READ_AGAIN_MS) {
-        read = { token: readFile(directory, 'token').trim(), ca: readFile(directory, 'ca.crt'), atMs: nowMs() };
+        read = { token: readToken(directory), ca: readCa(directory), atMs: nowMs() };
       }
       return read;
     },
@@ -46,14 +46,31 @@ export function apiServerUrl(env: Readonly<Record<string, string | undefined>>):
   return new URL(`https://${host.includes(':') ? `[${host}]` : host}:${port}`);
 }
 
+/** Without a token we would be `system:anonymous`, and the 403 that follows would send people to look at RBAC. */
+function readToken(directory: string): string {
+  const token = readFile(directory, 'token').trim();
+  if (token === '') throw unreadable(directory, 'token', 'is empty');
+  return token;
+}
+
+/** With no CA in the file Node would trust the public ones instead. */
+function readCa(directory: string): string {
+  const ca = readFile(directory, 'ca.crt');
+  if (!ca.includes('-----BEGIN CERTIFICATE-----')) throw unreadable(directory, 'ca.crt', 'holds no certificate in PEM');
+  return ca;
+}
+
 function readFile(directory: string, name: string): string {
-  const path = join(directory, name);
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(join(directory, name), 'utf8');
   } catch (error: unknown) {
-    throw new ControllerError('FileUnreadable', `${path}: ${errnoOf(error) ?? messageOf(error)}`, {
-      cause: error,
-      hint: 'The ServiceAccount token of the pod must be mounted (automountServiceAccountToken), or --service-account-dir names another place.',
-    });
+    throw unreadable(directory, name, errnoOf(error) ?? messageOf(error), error);
   }
+}
+
+function unreadable(directory: string, name: string, why: string, cause?: unknown): ControllerError {
+  return new ControllerError('FileUnreadable', `${join(directory, name)}: ${why}`, {
+    cause,
+    hint: 'The ServiceAccount token of the pod must be mounted (automountServiceAccountToken), or --service-account-dir names another place.',
+  });
 }

@@ -10,6 +10,8 @@ export interface Exchange {
   readonly body: string;
   /** Answers with JSON and ends. */
   reply(status: number, json: unknown, headers?: Record<string, string>): void;
+  /** Answers with text as it is, and ends. */
+  text(status: number, text: string): void;
   /** Opens a watch: headers now, lines as they come. */
   watch(): WatchStream;
   /** Resets the connection. */
@@ -85,6 +87,7 @@ async function receive(request: IncomingMessage, response: ServerResponse): Prom
     reply: (status, json, headers = {}) => {
       response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(json));
     },
+    text: (status, text) => void response.writeHead(status).end(text),
     watch: () => {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.flushHeaders();

@@ -1,13 +1,6 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { apiServerUrl, serviceAccountCredentials } from './credentials.ts';
 import { type FakeApiServer, fakeApiServer } from './fake-api-server.ts';
-import { createKubeClient } from './kube-client.ts';
+import { createKubeClient, type KubeClientOptions } from './kube-client.ts';
 
 const clock = {
   nowMs: () => 0,
@@ -30,13 +23,7 @@ let client: ReturnType<typeof createKubeClient>;
 
 beforeEach(async () => {
   server = await fakeApiServer();
-  client = createKubeClient({
-    baseUrl: server.url,
-    credentials: { current: () => ({ token: 'secret', ca: '' }), refresh: () => undefined },
-    observe: () => undefined,
-    clock,
-    nodeName: 'node-1',
-  });
+  client = createKubeClient(options(server));
 });
 
 afterEach(async () => {
@@ -59,7 +46,7 @@ describe('annotation patch', () => {
 
   it.each([
     [404, 'no'],
-    [409, 'no'],
+    [409, 'uid mismatch: the provided object specified uid u, and no existing object was found'],
     [422, 'Pod "a" is invalid: metadata.uid: Invalid value: "uid": field is immutable'],
   ])('says gone for %d: the pod is no longer this pod', async (status, message) => {
     const patching = client.patchAnnotations(target);
@@ -69,6 +56,8 @@ describe('annotation patch', () => {
 
   it.each([
     [403, 'ApiRefused'],
+    [409, 'ApiUnavailable'],
+    [429, 'ApiUnavailable'],
     [500, 'ApiUnavailable'],
     [422, 'ApiReply'],
   ])('fails typed for %d, with the words of the server', async (status, code) => {
@@ -90,8 +79,8 @@ describe('annotation patch', () => {
 describe('Event', () => {
   it('carries what the API asks for, and a name that follows from what it says', async () => {
     const names: string[] = [];
-    for (const note of ['port 0', 'port 0', 'port 1']) {
-      const creating = client.createEvent({ ...event, note });
+    for (const said of [event, { ...event, podUid: 'other' }, { ...event, note: 'port 1' }]) {
+      const creating = client.createEvent(said);
       const request = await server.next();
       const body = JSON.parse(request.body);
       names.push(body.metadata.name);
@@ -99,97 +88,69 @@ describe('Event', () => {
       expect(body).toMatchObject({
         eventTime: '2026-01-02T03:04:05.678000Z',
         reportingInstance: 'node-1',
-        regarding: { kind: 'Pod', name: 'a', uid: 'uid' },
+        regarding: { kind: 'Pod', name: 'a', uid: said.podUid },
       });
       request.reply(201, {});
       await creating;
     }
-    expect(names[0]).toBe(names[1]);
-    expect(names[0]).not.toBe(names[2]);
+    expect(new Set(names).size).toBe(3);
+    const afterRestart = createKubeClient(options(server)).createEvent(event);
+    const again = await server.next();
+    expect(JSON.parse(again.body).metadata.name).toBe(names[0]);
+    again.reply(409, { message: 'already exists' });
+    await expect(afterRestart).resolves.toBeUndefined();
   });
 
-  it('takes one that exists already for done, and cuts a long note', async () => {
-    const creating = client.createEvent({ ...event, note: 'ö'.repeat(3_000) });
+  it('is sent once; again only if that failed', async () => {
+    const failing = client.createEvent(event);
+    (await server.next()).reply(500, { message: 'no' });
+    await expect(failing).rejects.toMatchObject({ code: 'ApiUnavailable' });
+    const created = client.createEvent(event);
+    (await server.next()).reply(201, {});
+    await created;
+    await client.createEvent(event);
+    const other = client.createEvent({ ...event, note: 'port 1' });
+    expect(JSON.parse((await server.next()).body).note).toBe('port 1');
+    client.close();
+    await expect(other).rejects.toMatchObject({ code: 'ApiUnavailable' });
+  });
+
+  it('forgets the oldest of what it said, not the newest', async () => {
+    const say = async (number: number) => {
+      const creating = client.createEvent({ ...event, note: String(number) });
+      (await server.next()).reply(201, {});
+      await creating;
+    };
+    for (let number = 0; number < 4_097; number += 1) await say(number);
+    await client.createEvent({ ...event, note: '4096' });
+    await client.createEvent({ ...event, note: '1' });
+    await say(0);
+  });
+
+  it('fits the limits of the API server, which counts bytes', async () => {
+    const creating = createKubeClient({ ...options(server), nodeName: 'n'.repeat(200) }).createEvent({
+      ...event,
+      podName: `${'p'.repeat(229)}-${'q'.repeat(10)}`,
+      note: 'ö'.repeat(3_000),
+    });
     const request = await server.next();
-    const { note } = JSON.parse(request.body);
+    const { note, reportingInstance, metadata } = JSON.parse(request.body);
     expect(note).toMatch(/^ö+…$/);
     expect(Buffer.byteLength(note)).toBeLessThanOrEqual(1_024);
     expect(Buffer.byteLength(note)).toBeGreaterThan(1_020);
-    request.reply(409, { message: 'already exists' });
-    await expect(creating).resolves.toBeUndefined();
+    expect(reportingInstance).toHaveLength(128);
+    expect(metadata.name).toMatch(/^p{229}\.[0-9a-f]{16}$/);
+    request.reply(201, {});
+    await creating;
   });
 });
 
-describe('credentials', () => {
-  let directory: string;
-  beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), 'istio-pnc-credentials-'));
-    writeFileSync(join(directory, 'token'), 'one\n');
-    writeFileSync(join(directory, 'ca.crt'), 'ca');
-  });
-  afterEach(() => rmSync(directory, { recursive: true }));
-
-  it('reads the token again after a minute, or when told to', () => {
-    let nowMs = 0;
-    const credentials = serviceAccountCredentials(directory, () => nowMs);
-    expect(credentials.current().token).toBe('one');
-    writeFileSync(join(directory, 'token'), 'two');
-    expect(credentials.current().token).toBe('one');
-    nowMs = 60_001;
-    expect(credentials.current().token).toBe('two');
-    writeFileSync(join(directory, 'token'), 'three');
-    credentials.refresh();
-    expect(credentials.current().token).toBe('three');
-  });
-
-  it('names the file that is missing', () => {
-    rmSync(join(directory, 'ca.crt'));
-    const credentials = serviceAccountCredentials(directory, () => 0);
-    expect(() => credentials.current()).toThrow(/ca\.crt: ENOENT/);
-  });
-
-  it('finds the API server over IPv4 and IPv6, and says so outside a cluster', () => {
-    expect(apiServerUrl({ KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '6443' }).href).toBe(
-      'https://10.96.0.1:6443/',
-    );
-    expect(apiServerUrl({ KUBERNETES_SERVICE_HOST: 'fd00::1' }).href).toBe('https://[fd00::1]/');
-    expect(() => apiServerUrl({})).toThrow(/KUBERNETES_SERVICE_HOST/);
-  });
-
-  it('trusts the CA of the ServiceAccount and no other, and follows when it is replaced', async () => {
-    const certificate = selfSigned(directory);
-    const secure = createServer({ key: certificate.key, cert: certificate.cert }, (_, response) => response.end('{}'));
-    await new Promise<void>((resolve) => {
-      secure.listen(0, '127.0.0.1', resolve);
-    });
-    const { port } = secure.address() as AddressInfo;
-    let ca = selfSigned(directory).cert;
-    const overTls = createKubeClient({
-      baseUrl: new URL(`https://127.0.0.1:${port}`),
-      credentials: { current: () => ({ token: '', ca }), refresh: () => undefined },
-      observe: () => undefined,
-      clock,
-      nodeName: 'node-1',
-    });
-    const target = { path: '/', uid: '', annotations: {} };
-    await expect(overTls.patchAnnotations(target)).rejects.toMatchObject({ code: 'ApiUnavailable' });
-    ca = certificate.cert;
-    expect(await overTls.patchAnnotations(target)).toBe('patched');
-    overTls.close();
-    secure.close();
-  });
-});
-
-function selfSigned(directory: string): { key: string; cert: string } {
-  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-  const subject = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
-  execFileSync(
-    'openssl',
-    ['req', '-x509', ...curve, '-nodes', '-days', '2', ...subject, '-keyout', key, '-out', cert],
-    {
-      stdio: 'ignore',
-    },
-  );
-  return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+function options(at: FakeApiServer): KubeClientOptions {
+  return {
+    baseUrl: at.url,
+    credentials: { current: () => ({ token: 'secret', ca: '' }), refresh: () => undefined },
+    observe: () => undefined,
+    clock,
+    nodeName: 'node-1',
+  };
 }

@@ -14,8 +14,11 @@ export type WatchEvent =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; readonly object: ListedObject }
   | { readonly type: 'ERROR'; readonly code: number; readonly message: string };
 
+/** Never empty: a watch from an empty version starts "now" and would skip what lies between. */
+const ResourceVersion = v.pipe(v.string(), v.nonEmpty());
+
 const ListShape = v.object({
-  metadata: v.object({ resourceVersion: v.string(), continue: v.optional(v.string(), '') }),
+  metadata: v.object({ resourceVersion: ResourceVersion, continue: v.optional(v.string(), '') }),
   items: v.nullish(v.array(v.unknown()), []),
 });
 const ObjectShape = v.object({
@@ -23,7 +26,7 @@ const ObjectShape = v.object({
     name: v.optional(v.string(), ''),
     namespace: v.optional(v.string(), ''),
     uid: v.optional(v.string(), ''),
-    resourceVersion: v.string(),
+    resourceVersion: ResourceVersion,
   }),
 });
 const EventShape = v.object({
@@ -40,7 +43,7 @@ export function parseList(answer: unknown): {
 } {
   const { metadata, items } = shaped(ListShape, answer, 'list');
   return {
-    items: items.map(parseObject),
+    items: items.map((item) => named(parseObject(item))),
     resourceVersion: metadata.resourceVersion,
     next: metadata.continue === '' ? undefined : metadata.continue,
   };
@@ -49,7 +52,8 @@ export function parseList(answer: unknown): {
 /** One line of a watch. Throws `ApiReply`. */
 export function parseWatchEvent(line: unknown): WatchEvent {
   const { type, object } = shaped(EventShape, line, 'watch event');
-  if (type !== 'ERROR') return { type, object: parseObject(object) };
+  if (type === 'BOOKMARK') return { type, object: parseObject(object) };
+  if (type !== 'ERROR') return { type, object: named(parseObject(object)) };
   const { code, message } = shaped(StatusShape, object, 'watch error');
   return { type, code, message };
 }
@@ -58,6 +62,12 @@ function parseObject(raw: unknown): ListedObject {
   const { metadata } = shaped(ObjectShape, raw, 'object');
   const key = metadata.namespace === '' ? metadata.name : `${metadata.namespace}/${metadata.name}`;
   return { key, uid: metadata.uid, resourceVersion: metadata.resourceVersion, raw };
+}
+
+/** Only a bookmark has no name. */
+function named(object: ListedObject): ListedObject {
+  if (object.key !== '' && !object.key.endsWith('/')) return object;
+  throw new ControllerError('ApiReply', 'object: metadata.name is missing');
 }
 
 function shaped<S extends v.GenericSchema>(schema: S, value: unknown, what: string): v.InferOutput<S> {

@@ -1,11 +1,24 @@
 /** What the agent uses of the Kubernetes API, and nothing else. This folder knows nothing of pods: objects are projected by the caller. */
 export interface KubeClient {
-  /** Keeps `store` equal to the collection until `signal` aborts. Never throws for a failing server: it comes back. */
+  /** Keeps the caller equal to the collection, through `handlers`, until `signal` aborts. Never throws for a failing server: it comes back. */
   listWatch<T>(options: ListWatchOptions<T>, signal: AbortSignal): Promise<void>;
   /** Merge patch of annotations only, through the status subresource. `gone`: no such object, or another one of that name. */
   patchAnnotations(target: PatchTarget): Promise<'patched' | 'gone'>;
-  /** Creates an Event; one that exists already counts as created. */
+  /** Creates an Event; one that exists already counts as created, and what was said before is not sent again. Throws if it fails: to be logged. */
   createEvent(event: PodEvent): Promise<void>;
+  /** The list/watches under way, each read live. */
+  collections(): readonly CollectionState[];
+}
+
+/** How a list/watch fares, for health and metrics. Times are of the client's monotonic clock. */
+export interface CollectionState {
+  readonly resource: string;
+  /** True from the first complete list on. */
+  readonly synced: boolean;
+  /** When the server last sent anything; undefined before it did. */
+  readonly lastContactMs: number | undefined;
+  /** Since when nothing has come through; undefined while all is well. */
+  readonly failingSinceMs: number | undefined;
 }
 
 export interface ListWatchOptions<T> {
@@ -14,6 +27,7 @@ export interface ListWatchOptions<T> {
   /** For metrics and logs: `pods`. */
   readonly resource: string;
   readonly fieldSelector?: string;
+  readonly labelSelector?: string;
   /** Cuts an object down to what is kept. The raw object is dropped. May throw for an object it cannot use. */
   readonly project: (object: unknown) => T;
   readonly handlers: ListWatchHandlers<T>;
@@ -23,7 +37,7 @@ export interface ListWatchHandlers<T> {
   onChange(key: string, change: Change<T>): void;
   /** After every complete list. */
   onSynced(): void;
-  /** An object that cannot be used: the last usable record of it is kept. */
+  /** An object that `project` or `onChange` threw for: the last usable record of it is kept, and the watch goes on. */
   onUnusable(key: string, error: unknown): void;
   /** A request failed or a watch ended badly; the next try follows after `retryInMs`. */
   onTrouble(error: unknown, retryInMs: number): void;

@@ -63,6 +63,12 @@ export const METRICS = {
     help: 'From the first sight of a pod to its mark.',
     labels: [],
   },
+  watchFailing: {
+    type: 'gauge',
+    name: 'watch_failing_seconds',
+    help: 'How long a watch has been failing; 0 while it works. New pods are not seen meanwhile.',
+    labels: ['resource'],
+  },
   watchEvents: {
     type: 'counter',
     name: 'watch_events_total',
