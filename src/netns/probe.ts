@@ -12,7 +12,7 @@ import {
   waitWritable,
 } from './probe-socket.ts';
 import { canonical, type Family } from './sockaddr.ts';
-import { holdsConnection } from './tcp-table.ts';
+import { peersOf } from './tcp-table.ts';
 
 /**
  * What a live connect showed.
@@ -34,6 +34,8 @@ export interface ProbeOptions {
 
 /** A redirected SYN and its answers never leave the loopback device: microseconds. This is for a machine that stands still meanwhile. */
 const DEADLINE_MS = 500;
+/** Some 28,000 source ports are to be had; so many in a row that are in use means that nearly all are. */
+const SOURCE_PORT_TRIES = 32;
 /** When nothing is expected to arrive, and no other probe's arrival shows that the loopback queue has been drained. */
 const SETTLE_MS = 1;
 
@@ -62,7 +64,9 @@ function runGroup(group: readonly Probe[], options: ProbeOptions): ProbeResult[]
   if (listener.state === 'noLoopback' && family === 4) throw loopbackDown();
   // Untouched ones first: loopback's queue is in order, so once a redirected probe has arrived the others would have, too.
   const ordered = group.toSorted((a, b) => Number(a.expect === 'redirected') - Number(b.expect === 'redirected'));
-  const clients = ordered.map((probe) => sent(probe, options));
+  // Source ports by which a connection could be taken for another one: the proxy's own connections, and the probes before it.
+  const taken = listener.state === 'listening' ? new Set<number>() : peersOf(outboundPort);
+  const clients = ordered.map((probe) => sent(probe, options, taken));
   try {
     const reached =
       listener.state === 'listening'
@@ -77,11 +81,26 @@ function runGroup(group: readonly Probe[], options: ProbeOptions): ProbeResult[]
 
 type Sent = Client & { readonly probe: Probe; readonly exemptBy: string | undefined };
 
-function sent(probe: Probe, { exemptInterfaces }: ProbeOptions): Sent {
-  const client = startConnect(probe);
+function sent(probe: Probe, { exemptInterfaces }: ProbeOptions, taken: Set<number>): Sent {
+  const client = startUnlike(probe, taken);
   if (client.fd === undefined || exemptInterfaces.length === 0) return { ...client, probe, exemptBy: undefined };
   const { address } = sourceOf(client.fd, probe.family);
   return { ...client, probe, exemptBy: exemptInterfaces.find((name) => holdsAddress(name, address)) };
+}
+
+/** The kernel gives connections to different places the same source port if it likes; the next try gets another one. */
+function startUnlike(probe: Probe, taken: Set<number>): Client {
+  let client = startConnect(probe);
+  for (let tries = 1; tries < SOURCE_PORT_TRIES && client.fd !== undefined; tries += 1) {
+    const { port } = sourceOf(client.fd, probe.family);
+    if (!taken.has(port)) {
+      taken.add(port);
+      break;
+    }
+    closeSocket(client.fd);
+    client = startConnect(probe);
+  }
+  return client;
 }
 
 function judge({ probe, exemptBy, ...client }: Sent, reached: ReadonlySet<string>): ProbeResult {
@@ -118,7 +137,7 @@ function collect(listener: { readonly fd: number; readonly family: Family }, cli
 function isWithProxy({ probe, fd, exemptBy }: Sent): boolean {
   if (fd === undefined) return false;
   waitWritable(fd, probe.expect === 'redirected' && exemptBy === undefined ? DEADLINE_MS : SETTLE_MS);
-  return holdsConnection(probe.outboundPort, sourceOf(fd, probe.family).port);
+  return peersOf(probe.outboundPort).has(sourceOf(fd, probe.family).port);
 }
 
 function holdsAddress(name: string, address: string): boolean {

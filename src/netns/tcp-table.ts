@@ -4,19 +4,20 @@ import { readFileSync } from 'node:fs';
 const LISTEN = '0A';
 
 /**
- * Does a socket of the current netns with local port `port` talk to remote port `from`? By /proc/thread-self, which follows the calling
- * thread into a netns; `/proc/net` would be that of the process. Both families: a socket on `::` takes IPv4 connections too.
+ * The remote ports of all connections of the current netns with local port `port`, also of those that linger. By /proc/thread-self, which
+ * follows the calling thread into a netns; `/proc/net` would be that of the process. Both families: a socket on `::` takes IPv4, too.
  */
-export function holdsConnection(port: number, from: number): boolean {
-  return ['tcp', 'tcp6'].some((name) => hasPair(readTable(name), port, from));
+export function peersOf(port: number): Set<number> {
+  return new Set(['tcp', 'tcp6'].flatMap((name) => peersIn(readTable(name), port)));
 }
 
 /** `  sl  local_address rem_address   st …`, addresses in hex with the port behind a colon. Pure. */
-export function hasPair(table: string, port: number, from: number): boolean {
-  const [local, remote] = [portText(port), portText(from)];
-  return table.split('\n').some((line) => {
+export function peersIn(table: string, port: number): number[] {
+  const local = portText(port);
+  return table.split('\n').flatMap((line) => {
     const [, here, there, state] = line.trim().split(/\s+/);
-    return here?.endsWith(local) === true && there?.endsWith(remote) === true && state !== LISTEN;
+    if (here?.endsWith(local) !== true || there === undefined || state === LISTEN) return [];
+    return [Number.parseInt(there.slice(there.lastIndexOf(':') + 1), 16)];
   });
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { captureNetns } from '../../src/agent/capture-netns.ts';
 import { kernelEffects, type NetnsEffects } from '../../src/agent/netns-effects.ts';
@@ -135,6 +136,25 @@ describe('nothing', () => {
     expect(await outside.connect(POD_V6, 8080)).toBe('app:8080 direct');
   });
 });
+
+it('a proof beside a busy proxy takes no connection of others for its own', async () => {
+  // Few source ports, many of them in use towards the proxy: the kernel is bound to give a probe one of those.
+  sourcePorts('40000 40127');
+  try {
+    capture({});
+    for (let connection = 0; connection < 40; connection += 1) await app.connect(SERVICE[4], 80);
+    for (let round = 0; round < 10; round += 1) {
+      expect(capture({ annotations: { excludeInterfaces: `other${round}` } }).action).toBe('applied');
+    }
+  } finally {
+    sourcePorts('32768 60999');
+  }
+});
+
+function sourcePorts(range: string): void {
+  const setting = `net.ipv4.ip_local_port_range=${range}`;
+  execFileSync('ip', ['netns', 'exec', lab.pod.name, 'sysctl', '-qw', setting]);
+}
 
 it('another outbound port takes over at once', async () => {
   capture({ annotations: { 'pod-network-controller.istio.io/envoy-port': '16001' } });
