@@ -1,5 +1,5 @@
 /**
- * Import direction: the path of a pod, left to right (docs: ARCHITECTURE.md). A folder may import what it lists and src/errors.ts.
+ * Import direction: the path of a pod, left to right (docs: ARCHITECTURE.md). A folder may import what it lists, src/errors.ts and src/cut-text.ts.
  * Pure folders import no effect. Only commands/ sees both ends; nothing imports commands/ or main.ts.
  */
 const allowed = {
@@ -26,7 +26,7 @@ const directionRules = Object.entries(allowed).map(([folder, imports]) => ({
   from: { path: folder === 'errors' ? '^src/errors\\.ts$' : `^src/${folder}/`, pathNot: '\\.test\\.ts$' },
   to: {
     path: '^src/',
-    pathNot: [`^src/${folder}/`, '^src/errors\\.ts$', ...imports.map((name) => `^src/${name}[/.]`)],
+    pathNot: [`^src/${folder}/`, '^src/(errors|cut-text)\\.ts$', ...imports.map((name) => `^src/${name}[/.]`)],
   },
 }));
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { cutToBytes } from '../cut-text.ts';
 import { isControllerError } from '../errors.ts';
 import { statusOf } from './api-errors.ts';
 import type { Transport } from './request.ts';
@@ -72,12 +73,4 @@ function remember(said: Set<string>, id: string): void {
   said.add(id);
   const [oldest] = said;
   if (said.size > SAID_MAX && oldest !== undefined) said.delete(oldest);
-}
-
-function cutToBytes(text: string, bytesMax: number): string {
-  if (Buffer.byteLength(text) <= bytesMax) return text;
-  const ellipsis = '…';
-  // A character cut in two decodes to U+FFFD.
-  const kept = Buffer.from(text).subarray(0, bytesMax - Buffer.byteLength(ellipsis));
-  return kept.toString('utf8').replace(/\uFFFD$/, '') + ellipsis;
 }

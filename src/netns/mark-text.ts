@@ -1,3 +1,5 @@
+import { cutToBytes } from '../cut-text.ts';
+
 /**
  * The netns mark: the alias of the pod's own `lo`, which the gate reads and only CAP_NET_ADMIN over the netns can write.
  * IFLA_IFALIAS holds at most 255 bytes (linux/if.h IFALIASZ is 256 with the terminator).
@@ -39,17 +41,4 @@ export function readyMark(policyHash: string): string {
 export function refusedMark(code: string, text: string): string {
   const line = text.replace(/\p{Cc}+/gu, ' ').trim();
   return cutToBytes(`${MARK_PREFIX} refused ${code}: ${line}`, MARK_BYTES_MAX);
-}
-
-function cutToBytes(text: string, bytesMax: number): string {
-  if (Buffer.byteLength(text) <= bytesMax) return text;
-  const ellipsis = '…';
-  let kept = '';
-  let bytes = Buffer.byteLength(ellipsis);
-  for (const character of text) {
-    bytes += Buffer.byteLength(character);
-    if (bytes > bytesMax) break;
-    kept += character;
-  }
-  return kept + ellipsis;
 }

@@ -1,4 +1,4 @@
-import type { CaptureDefaults } from '../../src/capture/policy.ts';
+import { type CaptureDefaults, NO_DEFAULTS } from '../../src/capture/policy.ts';
 import { resolvePolicy } from '../../src/capture/resolve.ts';
 import { parsePod } from '../../src/pod/parse-pod.ts';
 import { buildRuleset } from '../../src/ruleset/build.ts';
@@ -6,16 +6,6 @@ import type { Probe } from '../../src/ruleset/probe.ts';
 import { planProbes } from '../../src/ruleset/probe-plan.ts';
 import type { Ruleset } from '../../src/ruleset/ruleset.ts';
 import { POD_V4 } from './netns-lab.ts';
-
-const DEFAULTS: CaptureDefaults = {
-  outboundPort: undefined,
-  mode: undefined,
-  inboundPorts: undefined,
-  excludeInboundPorts: undefined,
-  outboundRanges: undefined,
-  excludeOutboundRanges: undefined,
-  ipv6: 'both',
-};
 
 export interface PodSettings {
   /** Istio's annotations, without `traffic.sidecar.istio.io/`; others in full. */
@@ -37,7 +27,7 @@ export function desiredOf(settings: PodSettings): { readonly ruleset: Ruleset; r
     spec: { containers: [{ name: 'app' }, { name: 'istio-proxy', env }] },
     status: { podIPs: [{ ip: POD_V4 }] },
   });
-  const result = resolvePolicy(pod, { ...DEFAULTS, ...settings.defaults }, { sidecarName: 'istio-proxy' });
+  const result = resolvePolicy(pod, { ...NO_DEFAULTS, ...settings.defaults }, { sidecarName: 'istio-proxy' });
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return { ruleset: buildRuleset(result.policy), probes: planProbes(result.policy) };
 }
