@@ -4,12 +4,12 @@ import { ControllerError } from '../errors.ts';
 import { type Mark, parseMark, readyMark } from '../netns/mark-text.ts';
 import type { ProbeResult } from '../netns/probe.ts';
 import type { Probe } from '../ruleset/probe.ts';
-import { type Ruleset, TABLE } from '../ruleset/ruleset.ts';
+import { NO_ROUTING, type Ruleset, TABLE } from '../ruleset/ruleset.ts';
 import { beginCapture, captureNetns } from './capture-netns.ts';
 import type { NetnsEffects } from './netns-effects.ts';
 
 /** Every way to fail, over a kernel made of variables. test/netns has the real one. */
-const ruleset: Ruleset = { table: TABLE, policyHash: '0123456789abcdef', sets: [], chains: [] };
+const ruleset: Ruleset = { table: TABLE, policyHash: '0123456789abcdef', sets: [], chains: [], routing: NO_ROUTING };
 const probe: Probe = {
   family: 4,
   address: '192.0.2.1',

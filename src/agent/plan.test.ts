@@ -4,10 +4,11 @@ import type { Decision } from '../enrollment/reasons.ts';
 import type { SandboxDetails } from '../sandbox/sandbox.ts';
 import type { Desired } from './desired.ts';
 import { needsSandbox, type PodRecord, plan } from './plan.ts';
+import { NO_ROUTING } from '../ruleset/ruleset.ts';
 
 const enrolled: Decision = { action: 'enroll', reason: 'Enrolled', message: 'asked for', warn: false };
 const refused: Decision = { action: 'refuse', reason: 'InvalidCapturePolicy', message: 'port 0', warn: true };
-const ruleset = { table: 't', policyHash: '0123456789abcdef', sets: [], chains: [] };
+const ruleset = { table: 't', policyHash: '0123456789abcdef', sets: [], chains: [], routing: NO_ROUTING };
 // The plan reads only the ruleset's hash; a whole policy would be noise here.
 const capture: Desired = { kind: 'capture', decision: enrolled, ruleset, probes: [], policy: {} as CapturePolicy };
 const refuse: Desired = { kind: 'refuse', decision: refused };

@@ -22,15 +22,32 @@ export interface CapturePolicy {
   /** Traffic that arrives here is treated as outbound (VM and container bridges in the pod). */
   readonly rerouteInterfaces: Sourced<readonly string[]>;
   readonly loopbackRange: Sourced<Cidr>;
+  /** Which DNS queries go to the proxy's own DNS server. */
+  readonly dns: Sourced<DnsCapture>;
+  /** Packets that conntrack can assign to no connection are dropped before they can reset one. */
+  readonly dropInvalid: Sourced<boolean>;
+  /** Whose outbound traffic is captured, by gid: everybody's, or only that of processes in one of these groups. */
+  readonly ownerGroups: Sourced<Selection<number>>;
+  /** Groups whose outbound traffic is not captured. Only meaningful while `ownerGroups` is `*`, as in Istio. */
+  readonly excludeOwnerGroups: Sourced<readonly number[]>;
+  /** Only meaningful with TPROXY: the mark of packets that belong to the proxy, and the route table that delivers them locally. */
+  readonly tproxyMark: Sourced<number>;
+  readonly tproxyRouteTable: Sourced<number>;
   /** Is IPv6 captured too? Always, unless the operator chose `--ipv6=istio`. */
   readonly ipv6: Sourced<boolean>;
 }
 
-/** REDIRECT: nat redirect both ways. NONE: the pod takes part, nothing is captured. TPROXY: see docs/differences.md. */
+/** REDIRECT: nat redirect both ways. TPROXY: inbound keeps its addresses. NONE: the pod takes part, nothing is captured. */
 export type InterceptionMode = 'REDIRECT' | 'TPROXY' | 'NONE';
 
 /** Everything (`*`), or a list, which may be empty: nothing. */
 export type Selection<T> = { readonly all: true } | { readonly all: false; readonly items: readonly T[] };
+
+/** `servers`: only queries to these addresses, the pod's own name servers; `/32` and `/128` ranges, at least one. */
+export type DnsCapture =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'all' }
+  | { readonly kind: 'servers'; readonly servers: readonly Cidr[] };
 
 /** A canonical range: host bits zero, `family` 4 or 6, `address` in Node's shortest form. */
 export interface Cidr {

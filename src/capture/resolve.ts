@@ -71,6 +71,12 @@ export function resolvePolicy(
       problems,
     ),
     ipv6: ipv6(inputs, defaults, problems),
+    dns: istioDefault({ kind: 'off' }),
+    dropInvalid: istioDefault(false),
+    ownerGroups: istioDefault(ALL),
+    excludeOwnerGroups: istioDefault([]),
+    tproxyMark: istioDefault(1_337),
+    tproxyRouteTable: istioDefault(133),
   };
   if (policy.mode.value === 'TPROXY') problems.push(tproxyFromFlag());
   problems.push(...unknownArguments(inputs));

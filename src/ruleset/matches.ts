@@ -1,5 +1,5 @@
 import type { Sourced } from '../capture/policy.ts';
-import type { AddressTarget, Match, PortTarget, Rule, Verdict } from './ruleset.ts';
+import type { AddressTarget, ConnectionState, Match, PortTarget, Rule, Verdict } from './ruleset.ts';
 
 /** Short words for rules, so that build.ts reads like a rule listing. */
 
@@ -15,6 +15,10 @@ export function because(what: string, setting: Sourced<unknown>): string {
 }
 
 export const RETURN: Verdict = { kind: 'return' };
+export const ACCEPT: Verdict = { kind: 'accept' };
+export const DROP: Verdict = { kind: 'drop' };
+export const SAVE_MARK: Verdict = { kind: 'saveMark' };
+export const RESTORE_MARK: Verdict = { kind: 'restoreMark' };
 
 export function jump(chain: string): Verdict {
   return { kind: 'jump', chain };
@@ -22,6 +26,14 @@ export function jump(chain: string): Verdict {
 
 export function redirect(port: number): Verdict {
   return { kind: 'redirect', port };
+}
+
+export function setMark(mark: number): Verdict {
+  return { kind: 'setMark', mark };
+}
+
+export function zone(id: number): Verdict {
+  return { kind: 'zone', zone: id };
 }
 
 export const TCP: Match = { kind: 'protocol', protocol: 'tcp' };
@@ -38,8 +50,32 @@ export function tcpPort(ports: PortTarget): Match {
   return { kind: 'destinationPort', protocol: 'tcp', ports, negate: false };
 }
 
-export function tcpPortOtherThan(port: number): Match {
-  return { kind: 'destinationPort', protocol: 'tcp', ports: { port }, negate: true };
+export function tcpPortOtherThan(ports: PortTarget): Match {
+  return { kind: 'destinationPort', protocol: 'tcp', ports, negate: true };
+}
+
+export function udpPort(ports: PortTarget): Match {
+  return { kind: 'destinationPort', protocol: 'udp', ports, negate: false };
+}
+
+export function udpFromPort(port: number): Match {
+  return { kind: 'sourcePort', protocol: 'udp', ports: { port }, negate: false };
+}
+
+export function packetMark(mark: number): Match {
+  return { kind: 'packetMark', mark, negate: false };
+}
+
+export function packetMarkOtherThan(mark: number): Match {
+  return { kind: 'packetMark', mark, negate: true };
+}
+
+export function connectionMark(mark: number): Match {
+  return { kind: 'connectionMark', mark, negate: false };
+}
+
+export function connectionState(...states: readonly ConnectionState[]): Match {
+  return { kind: 'connectionState', states };
 }
 
 export function from(addresses: AddressTarget): Match {

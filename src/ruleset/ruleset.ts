@@ -9,7 +9,25 @@ export interface Ruleset {
   readonly policyHash: string;
   readonly sets: readonly RuleSetDefinition[];
   readonly chains: readonly Chain[];
+  /** What else the netns needs besides the table. */
+  readonly routing: Routing;
 }
+
+/** Addresses and routes that belong to a policy. Both are the netns's own and end with it. */
+export interface Routing {
+  /** Addresses `lo` must have: Envoy binds to `::6` for inbound passthrough, and the kernel takes no bind to an address it lacks. */
+  readonly loopbackAddresses: readonly { readonly family: 6; readonly address: string; readonly prefix: 128 }[];
+  /**
+   * TPROXY: packets with this mark are delivered locally whatever their address (`ip rule fwmark MARK lookup TABLE`,
+   * `ip route add local default dev lo table TABLE`), in these families.
+   */
+  readonly markedToLocal:
+    | { readonly mark: number; readonly routeTable: number; readonly families: readonly (4 | 6)[] }
+    | undefined;
+}
+
+/** A policy that needs nothing besides the table. */
+export const NO_ROUTING: Routing = { loopbackAddresses: [], markedToLocal: undefined };
 
 export type RuleSetDefinition =
   | { readonly name: string; readonly type: 'port'; readonly elements: readonly number[] }
@@ -46,7 +64,7 @@ export type Match =
   | { readonly kind: 'protocol'; readonly protocol: 'tcp' | 'udp' }
   | { readonly kind: 'family'; readonly family: 4 | 6 }
   | {
-      readonly kind: 'destinationPort';
+      readonly kind: 'destinationPort' | 'sourcePort';
       readonly protocol: 'tcp' | 'udp';
       readonly ports: PortTarget;
       readonly negate: boolean;
@@ -56,7 +74,12 @@ export type Match =
       readonly addresses: AddressTarget;
       readonly negate: boolean;
     }
-  | { readonly kind: 'socketUid' | 'socketGid'; readonly id: number; readonly negate: boolean };
+  | { readonly kind: 'socketUid' | 'socketGid'; readonly id: number; readonly negate: boolean }
+  | { readonly kind: 'packetMark' | 'connectionMark'; readonly mark: number; readonly negate: boolean }
+  | { readonly kind: 'connectionState'; readonly states: readonly ConnectionState[] };
+
+/** Conntrack's opinion of a packet. */
+export type ConnectionState = 'new' | 'established' | 'related' | 'invalid' | 'untracked';
 
 export type PortTarget = { readonly port: number } | { readonly set: string };
 
@@ -64,12 +87,20 @@ export type AddressTarget =
   | { readonly family: 4 | 6; readonly address: string; readonly prefix: number }
   | { readonly family: 4 | 6; readonly set: string };
 
+/** What a rule does. The last group lets the packet go on to the next rule; all others end the chain or the way of the packet. */
 export type Verdict =
   | { readonly kind: 'return' }
   | { readonly kind: 'accept' }
   | { readonly kind: 'drop' }
   | { readonly kind: 'jump'; readonly chain: string }
-  | { readonly kind: 'redirect'; readonly port: number };
+  | { readonly kind: 'redirect'; readonly port: number }
+  /** Hands the packet to a listener on `port` without changing its addresses, marks and accepts it. Without a listener the packet goes on. */
+  | { readonly kind: 'tproxy'; readonly family: 4 | 6; readonly port: number; readonly mark: number }
+  | { readonly kind: 'setMark'; readonly mark: number }
+  /** The packet's mark becomes its connection's; the connection's becomes the packet's. */
+  | { readonly kind: 'saveMark' | 'restoreMark' }
+  /** A conntrack zone of its own: equal tuples in different zones are different connections. */
+  | { readonly kind: 'zone'; readonly zone: number };
 
 /** The name of our own table; nothing outside it is ever touched. */
 export const TABLE = 'istio_pod_network_controller';

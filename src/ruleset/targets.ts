@@ -4,7 +4,7 @@ import type { AddressTarget, PortTarget, RuleSetDefinition } from './ruleset.ts'
 
 /** Collects the sets of a ruleset: a list of one needs none, a longer one becomes a set, so that its length costs nothing per packet. */
 export interface Targets {
-  /** No target for an empty list: then there is no rule. */
+  /** No target for an empty list: then there is no rule. A name stands for one list: asking again gives the same set. */
   ports(name: string, ports: readonly number[]): readonly PortTarget[];
   /** One target per family that occurs in `cidrs`. A name stands for one list: asking again gives the same set. */
   addresses(name: string, cidrs: readonly Cidr[]): readonly AddressTarget[];
@@ -31,10 +31,10 @@ export function createTargets(options: { readonly ipv6: boolean }): Targets {
 
   return {
     ports: (name, ports) => {
-      const [first, ...more] = ports;
+      const [first, ...more] = new Set(ports);
       if (first === undefined) return [];
       if (more.length === 0) return [{ port: first }];
-      sets.push({ name, type: 'port', elements: ports });
+      if (!sets.some((one) => one.name === name)) sets.push({ name, type: 'port', elements: [first, ...more] });
       return [{ set: name }];
     },
     addresses: (name, cidrs) => [...family(name, cidrs, 4), ...(options.ipv6 ? family(name, cidrs, 6) : [])],

@@ -3,12 +3,12 @@ import { captureNetns } from '../../src/agent/capture-netns.ts';
 import { kernelEffects, type NetnsEffects } from '../../src/agent/netns-effects.ts';
 import { tableFingerprint } from '../../src/netns/table-fingerprint.ts';
 import { createLab, type NetnsLab } from '../support/netns-lab.ts';
-import { sampleRuleset } from '../support/netns-rulesets.ts';
+import { quietRuleset } from '../support/netns-rulesets.ts';
 
 /** The short cut of the read-back is sound only if nothing in a table can change without changing its fingerprint. */
 let effects: NetnsEffects;
 let lab: NetnsLab;
-const ruleset = sampleRuleset();
+const ruleset = quietRuleset();
 const { table } = ruleset;
 
 beforeAll(async () => {

@@ -3,6 +3,7 @@ import type { Probe } from '../../src/ruleset/probe.ts';
 import {
   type Chain,
   type Match,
+  NO_ROUTING,
   type Rule,
   type Ruleset,
   type RuleSetDefinition,
@@ -11,7 +12,12 @@ import {
 
 /** A ruleset with one of everything, in the shape of Istio's: uid and gid 1337, ports 15001 and 15006, exclusions of every kind. */
 export function sampleRuleset(change: Partial<Pick<Ruleset, 'sets' | 'chains'>> = {}): Ruleset {
-  return sealed({ sets: change.sets ?? SETS, chains: change.chains ?? [PREROUTING, OUTPUT] });
+  return sealed({ sets: change.sets ?? SETS, chains: change.chains ?? [RAW, MANGLE, PREROUTING, OUTPUT] });
+}
+
+/** Only chains that the kernel asks for the first packet of a connection: no neighbour discovery, no answer is counted. */
+export function quietRuleset(): Ruleset {
+  return sealed({ sets: SETS, chains: [PREROUTING, OUTPUT] });
 }
 
 /** What mode NONE comes to: a table that says which policy it is, and nothing else. */
@@ -39,7 +45,7 @@ function probe(
 
 function sealed(content: Pick<Ruleset, 'sets' | 'chains'>): Ruleset {
   const policyHash = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 16);
-  return { table: TABLE, policyHash, ...content };
+  return { table: TABLE, policyHash, routing: NO_ROUTING, ...content };
 }
 
 const SETS: readonly RuleSetDefinition[] = [
@@ -75,6 +81,33 @@ function owner(kind: 'socketUid' | 'socketGid', negate: boolean): Match {
 function rule(matches: readonly Match[], verdict: Rule['verdict'], reason: string): Rule {
   return { matches, verdict, reason };
 }
+
+const RAW: Chain = {
+  name: 'prerouting_raw',
+  base: { type: 'filter', hook: 'prerouting', priority: -300 },
+  rules: [
+    rule(
+      [{ kind: 'sourcePort', protocol: 'udp', ports: { port: 53 }, negate: false }],
+      { kind: 'zone', zone: 1 },
+      'answers of name servers',
+    ),
+  ],
+};
+
+/** Words of TPROXY; without traffic that carries the mark they change nothing. */
+const MANGLE: Chain = {
+  name: 'prerouting_mangle',
+  base: { type: 'filter', hook: 'prerouting', priority: -150 },
+  rules: [
+    rule([{ kind: 'connectionState', states: ['invalid'] }], { kind: 'drop' }, 'invalid'),
+    rule([{ kind: 'connectionMark', mark: 99, negate: false }, tcp], { kind: 'restoreMark' }, 'restored'),
+    rule([{ kind: 'packetMark', mark: 99, negate: true }], { kind: 'return' }, 'unmarked'),
+    rule([tcp, { kind: 'connectionState', states: ['established', 'related'] }], { kind: 'saveMark' }, 'saved'),
+    rule([], { kind: 'setMark', mark: 98 }, 'marked'),
+    rule([to(4, '127.0.0.1', true), tcp], { kind: 'tproxy', family: 4, port: 15006, mark: 99 }, 'IPv4'),
+    rule([to(6, '::1', true), tcp], { kind: 'tproxy', family: 6, port: 15006, mark: 99 }, 'IPv6'),
+  ],
+};
 
 const PREROUTING: Chain = {
   name: 'prerouting',

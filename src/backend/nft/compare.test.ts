@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Ruleset } from '../../ruleset/ruleset.ts';
+import { NO_ROUTING, type Ruleset } from '../../ruleset/ruleset.ts';
 import { compareNft, policyHashOf } from './compare.ts';
 
 const TABLE = 'istio_pod_network_controller';
@@ -7,6 +7,7 @@ const TABLE = 'istio_pod_network_controller';
 const ruleset: Ruleset = {
   table: TABLE,
   policyHash: '0123456789abcdef',
+  routing: NO_ROUTING,
   sets: [
     { name: 'ports', type: 'port', elements: [15090, 22] },
     {

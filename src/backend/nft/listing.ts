@@ -1,4 +1,5 @@
 import { type Family, formatRange, prefixRange } from './address-range.ts';
+import { CONNECTION_STATES } from './rule-text.ts';
 
 /** The JSON of `list table`, narrowed to what the comparison looks at. */
 export interface ListedTable {
@@ -75,7 +76,7 @@ export function listedRuleText(rule: ListedRule): string {
 }
 
 function impliedBy(word: string): string[] {
-  const header = /^(tcp|udp|ip|ip6) (?:dport|saddr|daddr) /.exec(word)?.[1];
+  const header = /^(tcp|udp|ip|ip6) (?:dport|sport|saddr|daddr) /.exec(word)?.[1];
   if (header === 'tcp' || header === 'udp') return [`meta l4proto ${header}`];
   if (header === 'ip') return ['meta nfproto ipv4'];
   return header === 'ip6' ? ['meta nfproto ipv6'] : [];
@@ -88,6 +89,14 @@ function expressionText(expression: unknown): string {
   if ((kind === 'return' || kind === 'accept' || kind === 'drop') && value === null) return kind;
   if (kind === 'jump' && onlyKeys(inner, 'target')) return `jump ${text(inner.target)}`;
   if (kind === 'redirect' && onlyKeys(inner, 'port')) return `redirect to :${text(inner.port)}`;
+  if (kind === 'tproxy' && onlyKeys(inner, 'family', 'port')) {
+    return `tproxy ${text(inner.family)} to :${text(inner.port)}`;
+  }
+  if (kind === 'mangle' && onlyKeys(inner, 'key', 'value')) {
+    const key = keyText(inner.key);
+    const value = scalar(inner.value) ?? keyText(inner.value);
+    if (key !== undefined && value !== undefined) return `${key} set ${value}`;
+  }
   return (kind === 'match' ? matchText(inner) : undefined) ?? JSON.stringify(expression);
 }
 
@@ -101,11 +110,27 @@ function matchText(match: Fields): string | undefined {
     const value = header === 'ip' || header === 'ip6' ? addressText(header, match.right) : scalar(match.right);
     return value === undefined ? undefined : `${header} ${text(payload.field)} ${negation}${value}`;
   }
-  const key = fieldsOf(left.meta)?.key;
+  const key = keyText(left);
+  if (key === 'ct state') return `${key} ${negation}${statesText(match.right)}`;
   const value = scalar(match.right);
-  if (typeof key !== 'string' || value === undefined) return undefined;
-  if (key === 'iifname' || key === 'oifname') return `${key} ${negation}"${value}"`;
-  return `meta ${key} ${negation}${NAMES[key]?.[value] ?? value}`;
+  if (key === undefined || value === undefined) return undefined;
+  const name = /^meta ([io]ifname)$/.exec(key)?.[1];
+  return name === undefined ? `${key} ${negation}${NAMES[key]?.[value] ?? value}` : `${name} ${negation}"${value}"`;
+}
+
+/** `meta mark`, `ct state`: what a match looks at, or a statement reads or writes. */
+function keyText(side: unknown): string | undefined {
+  const [[kind, value] = ['', undefined], ...more] = Object.entries(fieldsOf(side) ?? {});
+  const fields = fieldsOf(value) ?? {};
+  if (more.length > 0 || (kind !== 'meta' && kind !== 'ct') || !onlyKeys(fields, 'key')) return undefined;
+  return typeof fields.key === 'string' ? `${kind} ${fields.key}` : undefined;
+}
+
+/** One state, or a list of them: names, or the bits behind them, as the library likes. */
+function statesText(right: unknown): string {
+  const states = (Array.isArray(right) ? right : [right]).map((one) => STATES.get(text(one)) ?? text(one));
+  const known = CONNECTION_STATES.filter((state) => states.includes(state));
+  return known.length === states.length ? known.join(',') : states.join(',');
 }
 
 /** A single address, `{prefix: {addr, len}}`, or `@set`. */
@@ -165,6 +190,15 @@ function fieldsOf(value: unknown): Fields | undefined {
 
 /** Numeric output prints protocols (IANA) and families (AF_INET, AF_INET6) as numbers; libraries differ on whether they do. */
 const NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  l4proto: { '6': 'tcp', '17': 'udp' },
-  nfproto: { '2': 'ipv4', '10': 'ipv6' },
+  'meta l4proto': { '6': 'tcp', '17': 'udp' },
+  'meta nfproto': { '2': 'ipv4', '10': 'ipv6' },
 };
+
+/** NF_CT_STATE_BIT of linux/netfilter/nf_conntrack_common.h. */
+const STATES: ReadonlyMap<string, string> = new Map([
+  ['1', 'invalid'],
+  ['2', 'established'],
+  ['4', 'related'],
+  ['8', 'new'],
+  ['64', 'untracked'],
+]);

@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import type { Match, Rule, Ruleset, Verdict } from '../../ruleset/ruleset.ts';
+import { type Match, NO_ROUTING, type Rule, type Ruleset, type Verdict } from '../../ruleset/ruleset.ts';
 import { renderClean, renderNft } from './render.ts';
 
 const HASH = '0123456789abcdef';
 
 function ruleset(content: Partial<Ruleset>): Ruleset {
-  return { table: 'istio_pod_network_controller', policyHash: HASH, sets: [], chains: [], ...content };
+  return {
+    table: 'istio_pod_network_controller',
+    policyHash: HASH,
+    sets: [],
+    chains: [],
+    routing: NO_ROUTING,
+    ...content,
+  };
 }
 
 function withRule(matches: readonly Match[], verdict: Verdict = { kind: 'return' }, reason = 'test'): Ruleset {
@@ -110,9 +117,26 @@ describe('renderNft', () => {
     [{ kind: 'destinationAddress', addresses: { family: 6, set: 'ranges' }, negate: false }, 'ip6 daddr @ranges'],
     [{ kind: 'socketUid', id: 1337, negate: false }, 'meta skuid 1337'],
     [{ kind: 'socketGid', id: 4_294_967_294, negate: true }, 'meta skgid != 4294967294'],
+    [{ kind: 'sourcePort', protocol: 'udp', ports: { port: 53 }, negate: false }, 'udp sport 53'],
+    [{ kind: 'packetMark', mark: 1338, negate: true }, 'meta mark != 1338'],
+    [{ kind: 'connectionMark', mark: 1337, negate: false }, 'ct mark 1337'],
+    [{ kind: 'connectionState', states: ['invalid'] }, 'ct state invalid'],
+    [{ kind: 'connectionState', states: ['related', 'established'] }, 'ct state established,related'],
   ];
   it.each(matches)('%j is %s', (match, text) => {
     expect(renderNft(withRule([match]))).toContain(`\t\t${text} counter return comment "test"\n`);
+  });
+
+  const verdicts: readonly (readonly [Verdict, string])[] = [
+    [{ kind: 'redirect', port: 15001 }, 'redirect to :15001'],
+    [{ kind: 'tproxy', family: 6, port: 15006, mark: 1337 }, 'tproxy ip6 to :15006 meta mark set 1337 accept'],
+    [{ kind: 'setMark', mark: 1338 }, 'meta mark set 1338'],
+    [{ kind: 'saveMark' }, 'ct mark set meta mark'],
+    [{ kind: 'restoreMark' }, 'meta mark set ct mark'],
+    [{ kind: 'zone', zone: 2 }, 'ct zone set 2'],
+  ];
+  it.each(verdicts)('%j is %s', (verdict, text) => {
+    expect(renderNft(withRule([], verdict))).toContain(`\t\tcounter ${text} comment "test"\n`);
   });
 
   const port = (value: number): Match => ({
@@ -135,6 +159,8 @@ describe('renderNft', () => {
     ['a port too high', withRule([port(65_536)])],
     ['half a port', withRule([port(1.5)])],
     ['no number', withRule([port(Number.NaN)])],
+    ['a mark beyond 32 bits', withRule([], { kind: 'setMark', mark: 2 ** 32 })],
+    ['no connection state', withRule([{ kind: 'connectionState', states: [] }])],
     ['uid -1', withRule([{ kind: 'socketUid', id: -1, negate: false }])],
     ['uid 2^32-1', withRule([{ kind: 'socketUid', id: 4_294_967_295, negate: false }])],
     [

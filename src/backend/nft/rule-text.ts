@@ -1,5 +1,13 @@
 import { ControllerError } from '../../errors.ts';
-import type { AddressTarget, Match, PortTarget, Rule, RuleSetDefinition, Verdict } from '../../ruleset/ruleset.ts';
+import type {
+  AddressTarget,
+  ConnectionState,
+  Match,
+  PortTarget,
+  Rule,
+  RuleSetDefinition,
+  Verdict,
+} from '../../ruleset/ruleset.ts';
 import { type Family, formatRange, mergeRanges, prefixRange } from './address-range.ts';
 
 /** A rule in nft's own words, in parts: the renderer joins them, the comparison looks at each. */
@@ -18,9 +26,7 @@ export const SET_TYPES = { port: 'inet_service', ipv4: 'ipv4_addr', ipv6: 'ipv6_
 export function ruleText(rule: Rule): RuleText {
   const known = RULE_TEXTS.get(rule);
   if (known !== undefined) return known;
-  const withPort = new Set(
-    rule.matches.map((match) => (match.kind === 'destinationPort' ? match.protocol : undefined)),
-  );
+  const withPort = new Set(rule.matches.map((match) => ('ports' in match ? match.protocol : undefined)));
   const needed = rule.matches.filter((match) => match.kind !== 'protocol' || !withPort.has(match.protocol));
   const text = {
     matches: needed.map(matchText),
@@ -80,6 +86,8 @@ function matchText(match: Match): string {
       return `meta l4proto ${protocol(match.protocol)}`;
     case 'destinationPort':
       return `${protocol(match.protocol)} dport ${operator(match.negate)}${portText(match.ports)}`;
+    case 'sourcePort':
+      return `${protocol(match.protocol)} sport ${operator(match.negate)}${portText(match.ports)}`;
     case 'sourceAddress':
       return addressMatch('saddr', match.addresses, match.negate);
     case 'destinationAddress':
@@ -88,6 +96,12 @@ function matchText(match: Match): string {
       return `meta skuid ${operator(match.negate)}${number(match.id, UID_MAX)}`;
     case 'socketGid':
       return `meta skgid ${operator(match.negate)}${number(match.id, UID_MAX)}`;
+    case 'packetMark':
+      return `meta mark ${operator(match.negate)}${number(match.mark, MARK_MAX)}`;
+    case 'connectionMark':
+      return `ct mark ${operator(match.negate)}${number(match.mark, MARK_MAX)}`;
+    case 'connectionState':
+      return `ct state ${stateText(match.states)}`;
   }
 }
 
@@ -101,11 +115,22 @@ function verdictText(verdict: Verdict): string {
       return `jump ${identifier(verdict.chain)}`;
     case 'redirect':
       return `redirect to :${number(verdict.port, 65_535)}`;
+    case 'tproxy':
+      // The mark is what the packet is routed by; the socket alone would not keep it from being forwarded.
+      return `tproxy ${HEADERS[verdict.family]} to :${number(verdict.port, 65_535)} meta mark set ${number(verdict.mark, MARK_MAX)} accept`;
+    case 'setMark':
+      return `meta mark set ${number(verdict.mark, MARK_MAX)}`;
+    case 'saveMark':
+      return 'ct mark set meta mark';
+    case 'restoreMark':
+      return 'meta mark set ct mark';
+    case 'zone':
+      return `ct zone set ${number(verdict.zone, 65_535)}`;
   }
 }
 
 function addressMatch(field: 'saddr' | 'daddr', target: AddressTarget, negate: boolean): string {
-  const header = target.family === 4 ? 'ip' : 'ip6';
+  const header = HEADERS[target.family];
   const value =
     'set' in target
       ? `@${identifier(target.set)}`
@@ -115,6 +140,13 @@ function addressMatch(field: 'saddr' | 'daddr', target: AddressTarget, negate: b
 
 function portText(target: PortTarget): string {
   return 'set' in target ? `@${identifier(target.set)}` : number(target.port, 65_535);
+}
+
+/** A single state is a flag test, several are one of flags joined by commas: nft's bitmask. In nft's own order, which is what it lists. */
+function stateText(states: readonly ConnectionState[]): string {
+  const text = CONNECTION_STATES.filter((state) => states.includes(state)).join(',');
+  if (text === '') throw unfit('connection state', String(states));
+  return text;
 }
 
 function operator(negate: boolean): string {
@@ -151,6 +183,12 @@ function unfit(what: string, value: string): ControllerError {
 
 /** (uid_t)-1 means "no change" to the kernel and is nobody's id. */
 const UID_MAX = 4_294_967_294;
+const MARK_MAX = 4_294_967_295;
+
+const HEADERS = { 4: 'ip', 6: 'ip6' } as const;
+
+/** The bits of `ct state` (nf_conntrack_common.h), in the order of their values. */
+export const CONNECTION_STATES: readonly ConnectionState[] = ['invalid', 'established', 'related', 'new', 'untracked'];
 
 /** Rules and sets never change once made, and one capture needs their text twice: to write it and to compare. */
 const RULE_TEXTS = new WeakMap<Rule, RuleText>();
