@@ -48,6 +48,7 @@ export function sandbox(id: string, changes: Partial<SandboxDetails> = {}): Sand
     hostNetwork: false,
     ips: ['10.88.0.2'],
     pid: undefined,
+    nameservers: undefined,
     ...changes,
   };
 }

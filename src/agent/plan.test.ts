@@ -26,6 +26,7 @@ function sandbox(id: string): SandboxDetails {
     hostNetwork: false,
     ips: [],
     pid: undefined,
+    nameservers: undefined,
   };
 }
 

@@ -21,6 +21,8 @@ export interface SandboxDetails extends Sandbox {
   readonly ips: readonly string[];
   /** Undefined with CRI-O when the pod has no infra container, and for a sandbox that was stopped. */
   readonly pid: number | undefined;
+  /** Of the pod's resolv.conf, as kubelet asked for it; undefined where the runtime does not say. Not checked to be addresses. */
+  readonly nameservers: readonly string[] | undefined;
 }
 
 /** The container runtime, as far as the agent needs it. Every call has a deadline and throws `RuntimeUnavailable` or `RuntimeReply`. */

@@ -55,6 +55,7 @@ describe('what the runtime is asked', () => {
       hostNetwork: false,
       ips: [],
       pid: undefined,
+      nameservers: undefined,
     });
     await Promise.all([runtime.version(), runtime.listReady()]);
     expect(fake.requests.status[0]?.verbose).toBe(true);
@@ -76,6 +77,7 @@ describe('details', () => {
     expect(await runtime.details('a')).toMatchObject({
       netnsPath: '/run/netns/x',
       pid: 12,
+      nameservers: undefined,
       ips: ['10.88.0.7', '2001:db8::7'],
       hostNetwork: false,
     });

@@ -109,6 +109,7 @@ function toDetails(reply: PodSandboxStatusResponse, sandboxId: string): SandboxD
     hostNetwork,
     ips: hostNetwork ? [] : usableIps(ips),
     pid: info.pid,
+    nameservers: info.nameservers,
   };
 }
 

@@ -17,6 +17,7 @@ describe('the fake runtime', () => {
   let fake: FakeRuntime;
   const info = JSON.stringify({
     pid: 7,
+    config: { dns_config: { servers: ['10.96.0.10'] } },
     runtimeSpec: { linux: { namespaces: [{ type: 'network', path: '/run/netns/x' }] } },
   });
   beforeAll(async () => {

@@ -9,11 +9,15 @@ describe('readVerboseInfo', () => {
     expect(read({ pid: 4711, runtimeSpec: spec({ type: 'pid' }, { type: 'network', path: PATH }) })).toEqual({
       netnsPath: PATH,
       pid: 4711,
+      nameservers: undefined,
     });
   });
 
   it('reads what CRI-O gives without an infra container: no pid', () => {
-    expect(read({ runtimeSpec: spec({ type: 'network', path: PATH }) })).toEqual({ netnsPath: PATH, pid: undefined });
+    expect(read({ runtimeSpec: spec({ type: 'network', path: PATH }) })).toMatchObject({
+      netnsPath: PATH,
+      pid: undefined,
+    });
   });
 
   it.each([
@@ -27,7 +31,19 @@ describe('readVerboseInfo', () => {
       { info: JSON.stringify({ runtimeSpec: spec({ type: 'network' }) }) },
     ],
   ])('knows nothing from %s', (_, info) => {
-    expect(readVerboseInfo(info, 'abc')).toEqual({ netnsPath: undefined, pid: undefined });
+    expect(readVerboseInfo(info, 'abc')).toEqual({ netnsPath: undefined, pid: undefined, nameservers: undefined });
+  });
+
+  it('reads the name servers that containerd was told', () => {
+    const servers = (config: unknown) => read({ config }).nameservers;
+    expect(servers({ dns_config: { servers: ['10.96.0.10', 'fd00::a'], options: ['ndots:5'] } })).toEqual([
+      '10.96.0.10',
+      'fd00::a',
+    ]);
+    expect(servers({ dns_config: {} })).toEqual([]);
+    expect(servers({ dns_config: { servers: [7, '10.96.0.10'] } })).toEqual(['10.96.0.10']);
+    expect(servers({ dns_config: { servers: 'a' } })).toBeUndefined();
+    expect(servers({ dns_config: { servers: Array.from({ length: 99 }, () => '10.0.0.1') } })).toHaveLength(16);
   });
 
   it.each([0, -1, 1.5, '12', null])('takes pid %j for unknown', (pid) => {

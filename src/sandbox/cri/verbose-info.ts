@@ -5,10 +5,15 @@ import { ControllerError, messageOf } from '../../errors.ts';
 export interface VerboseInfo {
   readonly netnsPath: string | undefined;
   readonly pid: number | undefined;
+  /** What kubelet wrote into the pod's resolv.conf; undefined where the runtime does not say (CRI-O). */
+  readonly nameservers: readonly string[] | undefined;
 }
 
 /** A runtime spec is some tens of kB; the bound keeps a broken runtime from stalling the event loop in JSON.parse. */
 export const INFO_BYTES_MAX = 4 * 1024 * 1024;
+
+/** The C library reads three (MAXNS); kubelet and Kubernetes' validation go by that. */
+const NAMESERVERS_MAX = 16;
 
 /** PATH_MAX of Linux. */
 const PATH_CHARACTERS_MAX = 4096;
@@ -20,13 +25,13 @@ const PATH_CHARACTERS_MAX = 4096;
  */
 export function readVerboseInfo(info: Readonly<Record<string, string>>, sandboxId: string): VerboseInfo {
   const text = info.info;
-  if (text === undefined || text === '') return { netnsPath: undefined, pid: undefined };
+  if (text === undefined || text === '') return { netnsPath: undefined, pid: undefined, nameservers: undefined };
   // One character is at most three bytes of UTF-8, and at least one.
   if (text.length > INFO_BYTES_MAX)
     throw unusable(sandboxId, `has ${text.length} characters, at most ${INFO_BYTES_MAX}`);
   const document = asObject(parseJson(text, sandboxId));
   if (document === undefined) throw unusable(sandboxId, 'is not a JSON object');
-  return { netnsPath: netnsPathIn(document, sandboxId), pid: pidIn(document) };
+  return { netnsPath: netnsPathIn(document, sandboxId), pid: pidIn(document), nameservers: nameserversIn(document) };
 }
 
 /** The addresses that are addresses, in order. A sandbox whose network is gone has empty ones. */
@@ -58,6 +63,17 @@ function isPlainAbsolutePath(path: string): boolean {
 function pidIn(document: JsonObject): number | undefined {
   const pid = document.pid;
   return typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
+}
+
+/** containerd keeps the whole CRI PodSandboxConfig there, with the names of its Go tags. */
+function nameserversIn(document: JsonObject): readonly string[] | undefined {
+  const config = asObject(document.config);
+  if (config === undefined) return undefined;
+  const servers = asObject(config.dns_config)?.servers;
+  // Go leaves an empty list out.
+  if (servers === undefined) return [];
+  if (!Array.isArray(servers)) return undefined;
+  return servers.filter((server) => typeof server === 'string').slice(0, NAMESERVERS_MAX);
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
