@@ -62,7 +62,7 @@ const ANNOTATION_TABLE: readonly (readonly [string, string, string])[] = [
   [ANNOTATIONS.inboundPort, 'user', 'override: the port inbound traffic is redirected to'],
   [UID_ANNOTATION, 'user', 'override: uids of the proxy, numeric, comma separated'],
   [GID_ANNOTATION, 'user', 'override: gids of the proxy, numeric, comma separated'],
-  [ANNOTATIONS.mode, 'user or Istio', '`REDIRECT` or `NONE`; `TPROXY` is refused by this version'],
+  [ANNOTATIONS.mode, 'user or Istio', '`REDIRECT`, `TPROXY` or `NONE`'],
   [ANNOTATIONS.inboundPorts, 'user or Istio', `\`*\`, or ${PORTS}; empty: none`],
   [ANNOTATIONS.excludeInboundPorts, 'user or Istio', `${PORTS}; counts only while all inbound ports are captured`],
   [ANNOTATIONS.outboundPorts, 'user or Istio', `${PORTS}; captured also outside of the included ranges`],

@@ -25,12 +25,21 @@ export interface DesiredOptions {
   readonly defaults: CaptureDefaults;
 }
 
+/** What only the pod's sandbox tells. */
+export interface SandboxFacts {
+  /** Of the pod's resolv.conf; undefined: not known. */
+  readonly nameservers: readonly string[] | undefined;
+}
+
 /** Decision, policy, rules and probes for one pod. Pure; every failure of the pod's settings is a `refuse`, never an exception. */
-export function desiredFor(pod: Pod, namespace: Namespace, options: DesiredOptions): Desired {
+export function desiredFor(pod: Pod, namespace: Namespace, options: DesiredOptions, facts?: SandboxFacts): Desired {
   const decision = decide(pod, namespace, options.enrollment);
   if (decision.action === 'ignore') return { kind: 'ignore', decision };
   if (decision.action === 'refuse') return { kind: 'refuse', decision };
-  const result = resolvePolicy(pod, options.defaults, { sidecarName: options.enrollment.sidecarName });
+  const result = resolvePolicy(pod, options.defaults, {
+    sidecarName: options.enrollment.sidecarName,
+    nameservers: facts?.nameservers,
+  });
   if (!result.ok) return { kind: 'refuse', decision: invalidPolicy(result.problems) };
   const { policy } = result;
   return {

@@ -63,14 +63,20 @@ async function reconcile(options: ReconcileOptions, key: string): Promise<void> 
   if (namespace === undefined) {
     throw new ControllerError('ApiReply', `pod ${key}: its namespace has not been seen yet`);
   }
-  const desired = desiredFor(pod, namespace, options.desired);
-  const record = options.records.of(pod, desired.decision);
-  const sandbox = needsSandbox(desired) ? await currentSandbox(options.runtime, pod) : undefined;
+  const judged = desiredFor(pod, namespace, options.desired);
+  const record = options.records.of(pod, judged.decision);
+  const sandbox = needsSandbox(judged) ? await currentSandbox(options.runtime, pod) : undefined;
+  const desired = dependsOnSandbox(judged, sandbox) ? desiredFor(pod, namespace, options.desired, sandbox) : judged;
   for (const step of plan(desired, { sandbox, record })) {
     await options.carryOut(step, contextOf(options, pod, desired, sandbox));
   }
   if (desired.kind === 'ignore') options.sandboxes.forget(key);
   else guardSandbox(options, pod, sandbox);
+}
+
+/** Where Istio captures DNS, it may be only what goes to the name servers of the pod's resolv.conf, which the runtime knows. */
+function dependsOnSandbox(desired: Desired, sandbox: SandboxDetails | undefined): sandbox is SandboxDetails {
+  return desired.kind === 'capture' && desired.policy.dns.value.kind !== 'off' && sandbox?.nameservers !== undefined;
 }
 
 /** The pod's one ready sandbox with its netns, or undefined while there is none. */

@@ -19,6 +19,7 @@ function pod(annotations: Readonly<Record<string, string>>): Pod {
     deleting: false,
     hostNetwork: false,
     hostUsers: true,
+    nameservers: undefined,
     labels: {},
     annotations,
     podIPs: [],

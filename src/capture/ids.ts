@@ -11,6 +11,19 @@ export function parseIds(raw: string): Parsed<readonly number[]> {
   return parsed.ok && parsed.value.length === 0 ? refused('at least one number') : parsed;
 }
 
+/** A chain of negated matches in one rule: xt_owner and nft take one group each. Istio's own limit for its include list. */
+export const GROUPS_MAX = 64;
+
+/** Numeric gids; blank is none. Names are refused: they would be looked up in the agent's groups, not in the pod's. */
+export function parseGroups(raw: string): Parsed<readonly number[]> {
+  return parseList(raw, parseGroup, { itemsMax: GROUPS_MAX, keyOf: String });
+}
+
+function parseGroup(raw: string): Parsed<number> {
+  const parsed = parseId(raw);
+  return parsed.ok ? parsed : refused(`a numeric gid, ${parsed.allowed}; names are not looked up`);
+}
+
 function parseId(raw: string): Parsed<number> {
   const id = /^(0|[1-9][0-9]{0,9})$/.test(raw) ? Number(raw) : Number.NaN;
   return id <= ID_MAX ? accepted(id) : refused(`a number from 0 to ${ID_MAX}`);

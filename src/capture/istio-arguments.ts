@@ -17,6 +17,9 @@ export const ARGUMENTS = {
   excludeOutboundPorts: 'istio-local-outbound-ports-exclude',
   rerouteInterfaces: 'kube-virt-interfaces',
   redirectDns: 'redirect-dns',
+  captureAllDns: 'capture-all-dns',
+  tproxyMark: 'istio-inbound-tproxy-mark',
+  tproxyRouteTable: 'istio-inbound-tproxy-route-table',
   dropInvalid: 'drop-invalid',
   dualStack: 'dual-stack',
 } as const;
@@ -62,16 +65,8 @@ const SWITCHES = new Set([
   'host-nsenter-exec',
 ]);
 
-/** Taken, and without meaning here: they say how Istio's tool would work, or belong to TPROXY, which `mode` refuses. */
-const OTHERS = new Set([
-  'iptables-probe-port',
-  'probe-timeout',
-  'network-namespace',
-  'force-iptables-binary',
-  'istio-inbound-tproxy-mark',
-  'istio-inbound-tproxy-route-table',
-  'vklog',
-]);
+/** Taken, and without meaning here: they say how Istio's tool would work. */
+const OTHERS = new Set(['iptables-probe-port', 'probe-timeout', 'network-namespace', 'force-iptables-binary', 'vklog']);
 
 const KNOWN = new Set<string>([...Object.values(ARGUMENTS), ...SWITCHES, ...OTHERS]);
 

@@ -162,7 +162,7 @@ describe('interfaces, ids, words', () => {
 
   it('reads modes and booleans as Istio does', () => {
     expect(read(parseMode, 'REDIRECT')).toBe('REDIRECT');
-    for (const raw of ['redirect', 'TPROXY', '', ' NONE']) expect(read(parseMode, raw)).toBe('refused');
+    for (const raw of ['redirect', 'tproxy', '', ' NONE']) expect(read(parseMode, raw)).toBe('refused');
     expect(['1', 't', 'True', '0', 'F'].map((raw) => read(parseBoolean, raw))).toEqual([
       true,
       true,

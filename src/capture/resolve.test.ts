@@ -50,6 +50,10 @@ function problemsOf(parts: PodParts, defaults: Partial<CaptureDefaults> = {}): r
 
 const T = 'traffic.sidecar.istio.io';
 
+function numbers(count: number): string {
+  return Array.from({ length: count }, (_, index) => index + 1).join(',');
+}
+
 describe('where a setting comes from', () => {
   it("is Istio's own default where nothing is said, with what Istio's CNI adds", () => {
     const policy = policyOf({});
@@ -213,13 +217,17 @@ describe('refusals', () => {
   });
 
   it.each([
-    ['TPROXY by annotation', { annotations: { 'sidecar.istio.io/interceptionMode': 'TPROXY' } }],
-    ['TPROXY by argument', { inherited: ['-m', 'TPROXY'] }],
-    ['DNS capture', { proxyEnv: [{ name: 'ISTIO_META_DNS_CAPTURE', value: 'true' }] }],
-    ['DNS capture by argument', { inherited: ['--redirect-dns'] }],
-    ['dropping invalid packets', { gateEnv: [{ name: 'INVALID_DROP', value: '1' }], inherited: [] }],
-    ['owner groups', { proxyEnv: [{ name: 'ISTIO_OUTBOUND_OWNER_GROUPS', value: 'java' }] }],
-    ['excluded owner groups', { proxyEnv: [{ name: 'ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE', value: '5' }] }],
+    ['a mode that is none', { annotations: { 'sidecar.istio.io/interceptionMode': 'MAGIC' } }],
+    ['a DNS switch that is neither true nor false', { proxyEnv: [{ name: 'ISTIO_META_DNS_CAPTURE', value: 'yes' }] }],
+    ['an owner group by name', { proxyEnv: [{ name: 'ISTIO_OUTBOUND_OWNER_GROUPS', value: 'java' }] }],
+    ['no owner group', { proxyEnv: [{ name: 'ISTIO_OUTBOUND_OWNER_GROUPS', value: ' ' }] }],
+    ['an excluded owner group `*`', { proxyEnv: [{ name: 'ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE', value: '*' }] }],
+    ['too many owner groups', { proxyEnv: [{ name: 'ISTIO_OUTBOUND_OWNER_GROUPS', value: numbers(65) }] }],
+    ['no mark', { inherited: ['-t', '0'] }],
+    ['a mark that is taken', { inherited: ['-t', '1338'] }],
+    ['a mark in hex', { inherited: ['-t', '0x539'] }],
+    ['the route table of the kernel', { inherited: ['-r', '254'] }],
+    ['a route table by name', { inherited: ['-r', 'main'] }],
     ['an argument of the future', { inherited: ['--capture-quic'] }],
     ['a setting that cannot be known', { proxyEnv: [{ name: 'ISTIO_META_DNS_CAPTURE', valueFrom: { fieldRef: {} } }] }],
     [
@@ -235,10 +243,6 @@ describe('refusals', () => {
     const proxyEnv = [{ name: 'ISTIO_META_DNS_CAPTURE', value: 'true' }];
     expect(problemsOf({ annotations: none, proxyEnv })).toEqual([]);
     expect(problemsOf({ annotations: { ...none, [`${T}/excludeOutboundPorts`]: 'x' }, proxyEnv })).toHaveLength(1);
-  });
-
-  it('refuses TPROXY as a default of the operator too', () => {
-    expect(problemsOf({}, { mode: 'TPROXY' })).toHaveLength(1);
   });
 
   it('is not disturbed by switches that are off', () => {

@@ -1,5 +1,6 @@
 import type { Pod } from '../pod/pod.ts';
 import { parseCidrSelection, parseCidrs, parseLoopbackRange } from './cidr.ts';
+import { dnsCapture } from './dns.ts';
 import { proxyGids, proxyUids } from './identity.ts';
 import {
   annotation,
@@ -14,9 +15,10 @@ import {
 } from './inputs.ts';
 import { parseInterfaces } from './interfaces.ts';
 import { ARGUMENTS } from './istio-arguments.ts';
+import { ownerGroups } from './owner-groups.ts';
 import { parsePort, parsePortSelection, parsePorts } from './ports.ts';
 import type { CaptureDefaults, CapturePolicy, PolicyResult, Problem, Sourced } from './policy.ts';
-import { unknownArguments, unsupportedSettings } from './unsupported.ts';
+import { tproxySettings } from './tproxy.ts';
 import { parseBoolean, parseMode } from './words.ts';
 
 /** Istio's annotations that shape capture, and our overrides; `docs/annotations.md` is tested against this table. */
@@ -43,12 +45,14 @@ const CNI_EXCLUDED_OUTBOUND_PORTS = [15_020];
 
 const ALL = { all: true } as const;
 
+export interface ResolveOptions {
+  readonly sidecarName: string;
+  /** Of the pod's resolv.conf; undefined: not known. Texts that are no addresses are passed over. */
+  readonly nameservers?: readonly string[] | undefined;
+}
+
 /** All settings of a pod, strongest place first; or every setting that cannot be used. Pure and total. */
-export function resolvePolicy(
-  pod: Pod,
-  defaults: CaptureDefaults,
-  options: { readonly sidecarName: string },
-): PolicyResult {
+export function resolvePolicy(pod: Pod, defaults: CaptureDefaults, options: ResolveOptions): PolicyResult {
   const inputs = inputsOf(pod, options.sidecarName);
   const problems: Problem[] = [];
   const policy: CapturePolicy = {
@@ -71,17 +75,17 @@ export function resolvePolicy(
       problems,
     ),
     ipv6: ipv6(inputs, defaults, problems),
-    dns: istioDefault({ kind: 'off' }),
-    dropInvalid: istioDefault(false),
-    ownerGroups: istioDefault(ALL),
-    excludeOwnerGroups: istioDefault([]),
-    tproxyMark: istioDefault(1_337),
-    tproxyRouteTable: istioDefault(133),
+    dns: dnsCapture(inputs, options.nameservers, problems),
+    dropInvalid: firstOf(
+      [argument(inputs, ARGUMENTS.dropInvalid), environment(inputs, 'INVALID_DROP')],
+      parseBoolean,
+      istioDefault(false),
+      problems,
+    ),
+    ...ownerGroups(inputs, problems),
+    ...tproxySettings(inputs, problems),
   };
-  if (policy.mode.value === 'TPROXY') problems.push(tproxyFromFlag());
   problems.push(...unknownArguments(inputs));
-  // Where nothing is captured, a switch that changes what is captured has nothing to change.
-  if (policy.mode.value !== 'NONE') problems.push(...unsupportedSettings(inputs));
   const [first, ...more] = problems;
   return first === undefined ? { ok: true, policy } : { ok: false, problems: [first, ...more] };
 }
@@ -201,11 +205,12 @@ function ipv6(inputs: Inputs, defaults: CaptureDefaults, problems: Problem[]): S
   return dualStack.value ? dualStack : { value: false, source };
 }
 
-function tproxyFromFlag(): Problem {
-  return {
-    key: '--istio-inbound-interception-mode',
-    value: 'TPROXY',
-    allowed: 'REDIRECT or NONE; TPROXY is not supported by this version',
-    source: 'flag',
-  };
+/** Arguments that may hold a setting nobody here knows: to ignore one would be a silent difference. */
+function unknownArguments(inputs: Inputs): readonly Problem[] {
+  return (inputs.istioArguments?.unknown ?? []).map((word) => ({
+    key: 'istio-iptables argument',
+    value: word,
+    allowed: 'a flag of istio-iptables that this version knows',
+    source: 'argument',
+  }));
 }

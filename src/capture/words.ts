@@ -1,10 +1,10 @@
 import { accepted, type Parsed, refused } from './parsed.ts';
 import type { InterceptionMode } from './policy.ts';
 
-/** Interception modes this version can carry out. */
+/** Interception modes, spelled as Istio does. */
 export function parseMode(raw: string): Parsed<InterceptionMode> {
-  if (raw === 'REDIRECT' || raw === 'NONE') return accepted(raw);
-  return refused(raw === 'TPROXY' ? 'REDIRECT or NONE; TPROXY is not supported by this version' : 'REDIRECT or NONE');
+  if (raw === 'REDIRECT' || raw === 'TPROXY' || raw === 'NONE') return accepted(raw);
+  return refused('REDIRECT, TPROXY or NONE');
 }
 
 const TRUE = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);

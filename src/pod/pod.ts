@@ -14,6 +14,8 @@ export interface Pod {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly podIPs: readonly string[];
+  /** Of a pod with dnsPolicy None, which has only those; undefined: kubelet knows. */
+  readonly nameservers: readonly string[] | undefined;
   readonly securityContext: SecurityContext;
   readonly initContainers: readonly Container[];
   readonly containers: readonly Container[];

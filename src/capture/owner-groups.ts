@@ -1,0 +1,35 @@
+import { environment, firstOf, type Inputs, istioDefault } from './inputs.ts';
+import { parseGroups } from './ids.ts';
+import { accepted, type Parsed, refused } from './parsed.ts';
+import type { Problem, Selection, Sourced } from './policy.ts';
+
+/** Whose traffic is captured, by gid: variables of Istio's init container, which its CNI passes over. */
+export function ownerGroups(
+  inputs: Inputs,
+  problems: Problem[],
+): { readonly ownerGroups: Sourced<Selection<number>>; readonly excludeOwnerGroups: Sourced<readonly number[]> } {
+  return {
+    ownerGroups: firstOf<Selection<number>>(
+      [environment(inputs, 'ISTIO_OUTBOUND_OWNER_GROUPS')],
+      parseGroupSelection,
+      istioDefault({ all: true }),
+      problems,
+    ),
+    excludeOwnerGroups: firstOf<readonly number[]>(
+      [environment(inputs, 'ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE')],
+      parseGroups,
+      istioDefault([]),
+      problems,
+    ),
+  };
+}
+
+/** `*`, or at least one group: an empty list would let everybody go. */
+function parseGroupSelection(raw: string): Parsed<Selection<number>> {
+  if (raw.trim() === '*') return accepted({ all: true });
+  const parsed = parseGroups(raw);
+  if (!parsed.ok) return refused(`* or ${parsed.allowed}`);
+  return parsed.value.length === 0
+    ? refused('* or at least one numeric gid')
+    : accepted({ all: false, items: parsed.value });
+}
