@@ -8,6 +8,7 @@ import { checkImage } from './check.ts';
 import { fingerprint, isUpToDate, recordInputs } from './fingerprint.ts';
 import { libraryClosure, withSysroot } from './libraries.ts';
 import { hostArch, type Platform, platformOf } from './platform.ts';
+import { findRulePrograms } from './rule-programs.ts';
 import { assembleRootfs, bundleFiles, koffiBinary, nodeBinary, REPOSITORY, sizeOf } from './rootfs.ts';
 import { run } from './run.ts';
 
@@ -43,9 +44,13 @@ interface Build {
 
 async function buildWith({ platform, bundleDir, archive, sysroot }: Build): Promise<void> {
   const nftables = join(sysroot || '/', platform.libraryDir, 'libnftables.so.1');
-  const roots = [nodeBinary(platform), koffiBinary(platform), nftables];
+  const rulePrograms = await findRulePrograms(platform, sysroot);
+  const fallbacks = [...rulePrograms.programs, ...rulePrograms.extensions].map(({ source }) => source);
+  const roots = [nodeBinary(platform), koffiBinary(platform), nftables, ...fallbacks];
   const closure = await libraryClosure(platform, roots, sysroot);
-  const libraries = [...closure, { soname: 'libnftables.so.1', source: nftables }];
+  const libraries = closure.some(({ soname }) => soname === 'libnftables.so.1')
+    ? closure
+    : [...closure, { soname: 'libnftables.so.1', source: nftables }];
   const version = await packageVersion();
   const bundle = (await bundleFiles(bundleDir)).map((file) => join(bundleDir, file));
   const sources = await filesIn(join(REPOSITORY, 'image'));
@@ -55,7 +60,7 @@ async function buildWith({ platform, bundleDir, archive, sysroot }: Build): Prom
   const context = await mkdtemp(join(tmpdir(), 'image-context-'));
   try {
     const rootfs = join(context, 'rootfs');
-    await assembleRootfs(rootfs, { platform, libraries, bundleDir });
+    await assembleRootfs(rootfs, { platform, libraries, rulePrograms, bundleDir });
     await enforceSize(rootfs);
     await buildArchive({
       ...{ context, archive, arch: platform.arch, timestampSeconds: timestampSeconds() },

@@ -36,6 +36,9 @@ export async function checkImage(archive: string): Promise<readonly string[]> {
       `user ${user}, entrypoint ${entry.join(' ')}, ${files} files, no shell, no setuid`,
       `node ${await inImage([node, '--version'])}`,
       await inImage([node, '--input-type=module', '--eval', LOAD_LIBRARIES]),
+      await inImage(['/usr/sbin/nft', '--version']),
+      await inImage(['/usr/sbin/iptables-nft-restore', '--version']),
+      await inImage(['/usr/sbin/ip6tables-legacy-save', '--version']),
       `--help: ${(await inImage([...entry, '--help'])).split('\n').length} lines`,
     ];
   } finally {

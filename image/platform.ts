@@ -37,10 +37,12 @@ const PLATFORMS: readonly Platform[] = [
   },
 ];
 
-/** Debian packages that hold every library the image needs, for building an architecture that is not the host's. */
+/** Debian packages that hold every library and program the image needs, for building an architecture that is not the host's. */
 export const DEBIAN_PACKAGES = [
   ...['libc6', 'libgcc-s1', 'libstdc++6', 'libnftables1', 'libmnl0', 'libnftnl11'],
   ...['libxtables12', 'libjansson4', 'libgmp10'],
+  ...['nftables', 'libedit2', 'libbsd0', 'libmd0', 'libtinfo6'],
+  ...['iptables', 'libip4tc2', 'libip6tc2', 'libnfnetlink0', 'libnetfilter-conntrack3'],
 ] as const;
 
 /** The platform called `amd64` or `arm64`; throws `Usage` for anything else. */

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Library } from './libraries.ts';
 import type { Platform } from './platform.ts';
+import { extensionFolder, linkNames, type RulePrograms } from './rule-programs.ts';
 import { isInstalled, run } from './run.ts';
 
 export const REPOSITORY = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -25,6 +26,7 @@ const NAMES: Readonly<Record<string, string>> = {
 export interface RootfsInputs {
   readonly platform: Platform;
   readonly libraries: readonly Library[];
+  readonly rulePrograms: RulePrograms;
   /** Folder with the bundle, `istio-pod-network-controller.mjs`. */
   readonly bundleDir: string;
 }
@@ -45,6 +47,7 @@ export async function assembleRootfs(target: string, inputs: RootfsInputs): Prom
   await install(nodeBinary(platform), join(target, 'usr/local/bin/node'), 0o755);
   await strip(platform, join(target, 'usr/local/bin/node'));
   for (const library of inputs.libraries) await install(library.source, libraryPath(target, platform, library), 0o755);
+  await installRulePrograms(target, inputs);
   await installKoffi(target, platform);
   for (const file of await bundleFiles(inputs.bundleDir)) {
     await install(join(inputs.bundleDir, file), join(target, 'app', file), 0o644);
@@ -76,6 +79,15 @@ export async function sizeOf(folder: string): Promise<number> {
 function libraryPath(target: string, platform: Platform, library: Library): string {
   if (library.soname === basename(platform.loader)) return join(target, platform.loader);
   return join(target, platform.libraryDir, library.soname);
+}
+
+async function installRulePrograms(target: string, { platform, rulePrograms }: RootfsInputs): Promise<void> {
+  const folder = join(target, 'usr/sbin');
+  for (const { name, source } of rulePrograms.programs) await install(source, join(folder, name), 0o755);
+  for (const { soname, source } of rulePrograms.extensions) {
+    await install(source, join(target, extensionFolder(platform), soname), 0o755);
+  }
+  await linkNames(folder);
 }
 
 async function installKoffi(target: string, platform: Platform): Promise<void> {

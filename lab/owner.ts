@@ -32,7 +32,8 @@ export function readOwner(): Owner | undefined {
 
 /** Writes the record, whole or not at all. */
 export function writeOwner(owner: Owner): void {
-  mkdirSync(run.directory, { recursive: true, mode: 0o700 });
+  // 0711: the root of a pod with a user namespace of its own has to walk through to its root file system, and is nobody here.
+  mkdirSync(run.directory, { recursive: true, mode: 0o711 });
   writeFileSync(`${run.owner}.new`, JSON.stringify(owner, null, 2));
   renameSync(`${run.owner}.new`, run.owner);
 }

@@ -1,117 +1,43 @@
-import { compareNft, type Drift, policyHashOf } from '../backend/nft/compare.ts';
-import type { NftContext } from '../backend/nft/libnftables.ts';
-import { isTablePresent } from '../backend/nft/nft-failure.ts';
-import { renderNft } from '../backend/nft/render.ts';
-import { ControllerError } from '../errors.ts';
+import type { BackendName, BroughtRules } from '../backend/backend.ts';
 import type { Mark } from '../netns/mark-text.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
-
-export interface BroughtRules {
-  /** False: they were there already, down to the last rule. */
-  readonly written: boolean;
-  /** How the rules differed from what they claimed to be. Empty for a fresh netns and for rules of another policy. */
-  readonly drift: readonly Drift[];
-  /** Policy hash of the table that was there before. */
-  readonly previousPolicyHash: string | undefined;
-  readonly timingsMs: { readonly apply: number; readonly readBack: number };
-}
+import type { NetnsEffects } from './netns-effects.ts';
 
 export interface RulesTask {
-  readonly context: NftContext;
   readonly ruleset: Ruleset;
   /** The mark that stands in the netns. */
   readonly mark: Mark;
-  /** A digest of all the kernel holds of a table; undefined if it cannot be told. */
-  readonly fingerprint: (table: string) => string | undefined;
-  /** Fingerprints of tables that were read back in full and found right, by policy hash. */
-  readonly verified: Map<string, string>;
-  readonly nowMs: () => number;
+  readonly ownUserNamespace: boolean;
 }
 
-/** Makes the kernel's table the desired one, in the current netns, and reads it back. Writes nothing where nothing differs. */
-export function bringRules(task: RulesTask): BroughtRules {
-  const { context, ruleset, mark, nowMs } = task;
-  const startMs = nowMs();
-  // Nearly every netns is fresh. Then looking first would only cost time: `create` refuses by itself if there is a table.
-  if (mark.kind === 'none' && created(context, ruleset)) {
-    return { written: true, drift: [], previousPolicyHash: undefined, timingsMs: readBack(task, startMs) };
-  }
-  const found = look(task);
-  const { drift, previousPolicyHash } = found;
-  if (found.same)
-    return { written: false, drift, previousPolicyHash, timingsMs: { apply: 0, readBack: nowMs() - startMs } };
-  context.run(renderNft(ruleset, { over: found.present ? 'replace' : 'create' }));
-  return { written: true, drift, previousPolicyHash, timingsMs: readBack(task, startMs) };
-}
-
-interface Found extends Pick<BroughtRules, 'drift' | 'previousPolicyHash'> {
-  readonly present: boolean;
-  readonly same: boolean;
-}
-
-/** What stands there, and whether it is what it claims to be. */
-function look({ context, ruleset, mark }: RulesTask): Found {
-  const listing = context.listTable(ruleset.table);
-  if (listing === undefined) {
-    // A ready mark without a table: somebody took the rules away.
-    const drift = mark.kind === 'ready' ? [{ where: 'table', expected: ruleset.table, found: 'absent' }] : [];
-    return { present: false, same: false, drift, previousPolicyHash: undefined };
-  }
-  const drift = compareNft(ruleset, listing);
-  if (drift.length === 0 && mark.kind === 'ready' && mark.policyHash === ruleset.policyHash) {
-    return { present: true, same: true, drift, previousPolicyHash: ruleset.policyHash };
-  }
-  // The same rules can carry another hash, made by another version of ours: then the table must be made anew, for its comment.
-  const previousPolicyHash = policyHashOf(context.tableComment(ruleset.table));
-  const otherPolicy = previousPolicyHash !== undefined && previousPolicyHash !== ruleset.policyHash;
+/**
+ * Makes addresses, routes and rules of the current netns the desired ones, the rules by the backend that suits it, and reads them back.
+ * Routes come first: rules that mark packets for a table that is not there would let them go where they were going.
+ */
+export function bringRules(
+  {
+    backends,
+    addRouting,
+    trimRouting,
+    inspectRouting,
+  }: Pick<NetnsEffects, 'backends' | 'addRouting' | 'trimRouting' | 'inspectRouting'>,
+  { ruleset, mark, ownUserNamespace }: RulesTask,
+): BroughtRules & { readonly backend: BackendName } {
+  const fresh = mark.kind === 'none';
+  const marked = mark.kind === 'ready' && mark.policyHash === ruleset.policyHash;
+  const routingDrift = marked ? inspectRouting(ruleset.routing) : [];
+  const reroute = !marked || routingDrift.length > 0;
+  const added = reroute && addRouting(ruleset.routing).changed;
+  const { backend, leftBehind } = backends.choose({ fresh, ownUserNamespace });
+  const readyHash = mark.kind === 'ready' ? mark.policyHash : undefined;
+  const brought = backend.bring({ ruleset, fresh, readyHash });
+  for (const other of leftBehind) other.clean();
+  // What another policy needed goes last: until just now its rules marked packets.
+  const trimmed = reroute && trimRouting(ruleset.routing).changed;
   return {
-    present: true,
-    same: drift.length === 0 && !otherPolicy,
-    drift: otherPolicy ? [] : drift,
-    previousPolicyHash,
+    ...brought,
+    backend: backend.name,
+    drift: [...routingDrift, ...brought.drift],
+    written: brought.written || added || trimmed || leftBehind.length > 0,
   };
 }
-
-/** False if there is a table already. */
-function created(context: NftContext, ruleset: Ruleset): boolean {
-  try {
-    context.run(renderNft(ruleset, { over: 'create' }));
-    return true;
-  } catch (error: unknown) {
-    if (isTablePresent(error)) return false;
-    throw error;
-  }
-}
-
-/** A kernel that took the transaction but holds something else must never be called ready. */
-function readBack(task: RulesTask, startMs: number): BroughtRules['timingsMs'] {
-  const { ruleset, verified, nowMs } = task;
-  const appliedMs = nowMs();
-  // Most pods of a mesh share a policy: the same bytes in the kernel as in a netns that was read back in full need no second reading.
-  const print = task.fingerprint(ruleset.table);
-  if (print === undefined || verified.get(ruleset.policyHash) !== print) {
-    requireSame(task);
-    if (print !== undefined && task.fingerprint(ruleset.table) === print) remember(verified, ruleset.policyHash, print);
-  }
-  return { apply: appliedMs - startMs, readBack: nowMs() - appliedMs };
-}
-
-function requireSame({ context, ruleset }: RulesTask): void {
-  const [first, ...more] = compareNft(ruleset, context.listTable(ruleset.table) ?? { nftables: [] });
-  if (first === undefined) return;
-  const others = more.length === 0 ? '' : ` (and ${more.length} more differences)`;
-  throw new ControllerError(
-    'ProofFailed',
-    `the kernel holds other rules than were written: ${first.where}: expected ${first.expected}, found ${first.found}${others}`,
-    { hint: 'Another program in the netns, or the kernel, changes our table.' },
-  );
-}
-
-/** A node has as many policies as its pods have different settings: few. The oldest goes first. */
-function remember(verified: Map<string, string>, policyHash: string, print: string): void {
-  const [oldest] = verified.keys();
-  if (verified.size >= VERIFIED_MAX && oldest !== undefined) verified.delete(oldest);
-  verified.set(policyHash, print);
-}
-
-const VERIFIED_MAX = 256;

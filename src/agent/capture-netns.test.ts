@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import type { Drift } from '../backend/backend.ts';
+import { createBackends } from '../backend/backends.ts';
 import type { NftContext } from '../backend/nft/libnftables.ts';
+import { nftBackend } from '../backend/nft/nft-backend.ts';
 import { ControllerError } from '../errors.ts';
 import { type Mark, parseMark, readyMark } from '../netns/mark-text.ts';
-import type { ProbeResult } from '../netns/probe.ts';
-import type { Probe } from '../ruleset/probe.ts';
+import type { ProbeResult } from '../netns/probe-result.ts';
+import { NOBODY_EXEMPT, type Probe } from '../ruleset/probe.ts';
 import { NO_ROUTING, type Ruleset, TABLE } from '../ruleset/ruleset.ts';
 import { beginCapture, captureNetns } from './capture-netns.ts';
 import type { NetnsEffects } from './netns-effects.ts';
@@ -11,11 +14,14 @@ import type { NetnsEffects } from './netns-effects.ts';
 /** Every way to fail, over a kernel made of variables. test/netns has the real one. */
 const ruleset: Ruleset = { table: TABLE, policyHash: '0123456789abcdef', sets: [], chains: [], routing: NO_ROUTING };
 const probe: Probe = {
+  kind: 'connect',
   family: 4,
   address: '192.0.2.1',
   port: 80,
   expect: 'redirected',
-  outboundPort: 15001,
+  proxyPort: 15001,
+  mark: 0,
+  exempt: NOBODY_EXEMPT,
   reason: 'all',
 };
 const request = { netnsPath: '/run/netns/x', podIPs: ['198.51.100.10'], ruleset, probes: [probe] };
@@ -30,8 +36,13 @@ function kernel() {
     failing: {} as Partial<Record<'run' | 'readMark' | 'writeMark' | 'enter', Error>>,
     /** What the kernel stores instead of what it was told. */
     stored: undefined as string | undefined,
+    /** What is missing of addresses and routes. */
+    routingDrift: [] as readonly Drift[],
     /** Of the table. */
     print: undefined as string | undefined,
+    /** Another fingerprint at each look. */
+    moving: false,
+    turn: 0,
     log: [] as string[],
     open: 0,
     inside: false,
@@ -61,13 +72,32 @@ function kernel() {
     },
     tableComment: () => state.comment,
   };
-  const effects: NetnsEffects = {
-    nft: {
+  const verified = new Map<string, string>();
+  const nft = nftBackend(
+    'nft',
+    {
       withContext: (work) => {
         step('context');
         return work(context);
       },
     },
+    {
+      fingerprint: () => {
+        step('fingerprint');
+        return state.moving ? String((state.turn += 1)) : state.print;
+      },
+      verified,
+      nowMs: () => 0,
+    },
+  );
+  const maker = { make: () => nft, check: () => undefined };
+  const effects: NetnsEffects = {
+    backends: createBackends({
+      choice: 'nft',
+      makers: { nft: maker, 'nft-spawned': maker, 'iptables-nft': maker, 'iptables-legacy': maker },
+      traces: { nftTable: () => state.comment !== undefined, nftChains: () => false, legacyTables: () => undefined },
+      legacyChains: () => false,
+    }),
     open: (path) => {
       state.open += 1;
       let open = true;
@@ -97,6 +127,15 @@ function kernel() {
       fail('writeMark');
       state.alias = text;
     },
+    addRouting: () => {
+      step('route');
+      const changed = state.routingDrift.length > 0;
+      state.routingDrift = [];
+      return { changed };
+    },
+    trimRouting: () => ({ changed: false }),
+    inspectRouting: () => state.routingDrift,
+    cleanRouting: () => false,
     clearMark: () => {
       state.alias = '';
     },
@@ -104,14 +143,9 @@ function kernel() {
       step('probe');
       return probes.map((one) => ({ probe: one, outcome: state.outcome, detail: `detail of ${one.reason}` }));
     },
-    fingerprint: () => {
-      step('fingerprint');
-      return state.print;
-    },
-    verified: new Map(),
     nowMs: () => 0,
   };
-  return { state, effects };
+  return { state, effects, verified };
 }
 
 const ready = readyMark(ruleset.policyHash);
@@ -125,7 +159,7 @@ describe('captureNetns', () => {
       drift: [],
       unroutable: [],
     });
-    expect(state.log).toEqual(['readMark', 'context', 'create', 'fingerprint', 'list', 'probe', 'writeMark']);
+    expect(state.log).toEqual(['readMark', 'route', 'context', 'create', 'fingerprint', 'list', 'probe', 'writeMark']);
     expect(state).toMatchObject({ alias: ready, open: 0 });
   });
 
@@ -136,11 +170,19 @@ describe('captureNetns', () => {
     expect(state.log).toEqual(['readMark', 'context', 'list']);
   });
 
+  it('brings back an address or route that is gone, and proves again', () => {
+    const { state, effects } = kernel();
+    const gone = { where: 'rule', expected: 'fwmark 1337', found: 'absent' };
+    Object.assign(state, { alias: ready, comment: `policy ${ruleset.policyHash}`, routingDrift: [gone] });
+    expect(captureNetns(request, effects)).toMatchObject({ action: 'applied', drift: [gone] });
+    expect(state.log).toEqual(['readMark', 'route', 'context', 'list', 'probe', 'writeMark']);
+  });
+
   it('proves before it marks anew', () => {
     const { state, effects } = kernel();
     Object.assign(state, { alias: 'mine', comment: `policy ${ruleset.policyHash}` });
     expect(captureNetns(request, effects)).toMatchObject({ action: 'remarked', foreignAlias: 'mine' });
-    expect(state.log).toEqual(['readMark', 'context', 'list', 'probe', 'writeMark']);
+    expect(state.log).toEqual(['readMark', 'route', 'context', 'list', 'probe', 'writeMark']);
   });
 
   it('looks again where a table stands under no mark', () => {
@@ -153,6 +195,7 @@ describe('captureNetns', () => {
     });
     expect(state.log).toEqual([
       'readMark',
+      'route',
       'context',
       'create',
       'list',
@@ -185,27 +228,26 @@ describe('reading back', () => {
   });
 
   it('remembers nothing that was found wrong, or changed meanwhile', () => {
-    const { state, effects } = kernel();
+    const { state, effects, verified } = kernel();
     Object.assign(state, { print: 'a', stored: 'policy 00000000000000ff' });
     expect(() => captureNetns(request, effects)).toThrow(expect.objectContaining({ code: 'ProofFailed' }));
-    expect(effects.verified.size).toBe(0);
+    expect(verified.size).toBe(0);
     Object.assign(state, { stored: undefined, comment: undefined, alias: '' });
-    let turn = 0;
-    const moving = { ...effects, fingerprint: () => String((turn += 1)) };
-    captureNetns(request, moving);
-    expect(effects.verified.size).toBe(0);
+    state.moving = true;
+    captureNetns(request, effects);
+    expect(verified.size).toBe(0);
   });
 
   it('forgets the oldest of very many policies', () => {
-    const { state, effects } = kernel();
+    const { state, effects, verified } = kernel();
     state.print = 'a';
     for (let policy = 0; policy < 300; policy += 1) {
       Object.assign(state, { alias: '', comment: undefined });
       const policyHash = policy.toString(16).padStart(16, '0');
       captureNetns({ ...request, ruleset: { ...ruleset, policyHash } }, effects);
     }
-    expect(effects.verified.size).toBe(256);
-    expect(effects.verified.has('0000000000000000')).toBe(false);
+    expect(verified.size).toBe(256);
+    expect(verified.has('0000000000000000')).toBe(false);
   });
 });
 

@@ -1,4 +1,5 @@
-import type { Drift } from '../backend/nft/compare.ts';
+import type { BackendName, Drift } from '../backend/backend.ts';
+import type { BackendChoice } from '../backend/choose.ts';
 import { ControllerError, isControllerError } from '../errors.ts';
 import { type Mark, readyMark, refusedMark } from '../netns/mark-text.ts';
 import type { Netns } from '../netns/netns.ts';
@@ -23,11 +24,15 @@ export interface CaptureRequest {
   readonly podIPs: readonly string[];
   readonly ruleset: Ruleset;
   readonly probes: readonly Probe[];
+  /** The pod has a user namespace of its own (`hostUsers: false`); false by default. */
+  readonly ownUserNamespace?: boolean;
 }
 
 export interface CaptureOutcome {
   /** `kept`: all was right, nothing was written. `remarked`: rules were right, the mark was not. `applied`: the rules were written. */
   readonly action: 'applied' | 'remarked' | 'kept';
+  /** What holds the rules. */
+  readonly backend: BackendName;
   /** SO_NETNS_COOKIE; empty on kernels before 5.14. */
   readonly netnsCookie: string;
   /**
@@ -68,16 +73,21 @@ export interface CaptureEffect {
   refuse(request: RefusalRequest): RefusalOutcome;
   clean(netnsPath: string): CleanOutcome;
   inspect(netnsPath: string, ruleset?: Ruleset): Inspection;
+  /** What a netns without rules gets on this node; found out in our own netns, without writing. Throws if no backend works. */
+  preferredBackend(): BackendName;
 }
 
-/** The real thing: loads libnftables, warms the thread pool. Once at start. */
-export async function captureEffect(): Promise<CaptureEffect> {
-  const effects = await kernelEffects();
+/** The real thing: warms the thread pool; what writes rules is looked for when it is needed first. Once at start. */
+export async function captureEffect(
+  options: { readonly backend?: BackendChoice | undefined } = {},
+): Promise<CaptureEffect> {
+  const effects = await kernelEffects(options);
   return {
     begin: (request) => beginCapture(request, effects),
     refuse: (request) => refuseNetns(request, effects),
     clean: (netnsPath) => cleanNetns(netnsPath, effects),
     inspect: (netnsPath, ruleset) => inspectNetns(netnsPath, effects, ruleset),
+    preferredBackend: () => effects.backends.preferred(),
   };
 }
 
@@ -120,6 +130,7 @@ export function beginCapture(request: CaptureRequest, effects: NetnsEffects): Ca
 }
 
 interface State extends Pick<CaptureOutcome, 'action' | 'drift' | 'previousPolicyHash' | 'unroutable'> {
+  readonly backend: BackendName;
   readonly mark: Mark;
   readonly timingsMs: Omit<CaptureOutcome['timingsMs'], 'mark' | 'total'>;
 }
@@ -131,9 +142,9 @@ function bringIn(request: CaptureRequest, effects: NetnsEffects, startMs: number
   requireMember(request, effects);
   const mark = effects.readMark();
   const enter = nowMs() - startMs;
-  const rules = effects.nft.withContext((context) => bringRules({ ...effects, context, ruleset, mark }));
-  const { drift, previousPolicyHash } = rules;
-  const found = { mark, drift, previousPolicyHash };
+  const rules = bringRules(effects, { ruleset, mark, ownUserNamespace: request.ownUserNamespace ?? false });
+  const { backend, drift, previousPolicyHash } = rules;
+  const found = { backend, mark, drift, previousPolicyHash };
   const timingsMs = { enter, ...rules.timingsMs, probe: 0 };
   const marked = mark.kind === 'ready' && mark.policyHash === ruleset.policyHash;
   if (marked && !rules.written) return { ...found, action: 'kept', unroutable: [], timingsMs };
@@ -179,6 +190,7 @@ function finish(given: {
   const markMs = effects.nowMs() - startMs;
   return {
     action: state.action,
+    backend: state.backend,
     netnsCookie: netns.cookie,
     drift: state.drift,
     previousPolicyHash: state.previousPolicyHash,

@@ -77,6 +77,7 @@ export function agentOverFakes() {
   };
   const outcome = (): CaptureOutcome => ({
     action: world.action,
+    backend: 'nft',
     netnsCookie: '4711',
     drift: [],
     foreignAlias: undefined,
@@ -102,8 +103,9 @@ export function agentOverFakes() {
       world.refusals.push(`${request.code}: ${request.text}`);
       return 'marked';
     },
-    clean: () => ({ tableRemoved: false, markRemoved: false }),
+    clean: () => ({ tableRemoved: false, routingRemoved: false, markRemoved: false }),
     inspect: () => ({ mark: { kind: 'none' }, drift: [], netnsCookie: '4711' }),
+    preferredBackend: () => 'nft',
   };
   const runtime = {
     version: () => Promise.resolve({ name: 'fake', version: '0' }),

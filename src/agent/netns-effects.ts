@@ -1,47 +1,73 @@
-import { loadLibnftables, type Nft } from '../backend/nft/libnftables.ts';
-import { ControllerError } from '../errors.ts';
+import type { Drift } from '../backend/backend.ts';
+import type { Backends } from '../backend/backends.ts';
+import type { BackendChoice } from '../backend/choose.ts';
+import { ControllerError, isControllerError } from '../errors.ts';
 import { clearMark, readMark, writeMark } from '../netns/mark.ts';
 import type { Mark } from '../netns/mark-text.ts';
 import { addressesHere, enterNetns, type Netns, openNetns, warmThreadPool } from '../netns/netns.ts';
-import { type ProbeOptions, type ProbeResult, runProbes } from '../netns/probe.ts';
+import { type ProbeOptions, runProbes } from '../netns/probe.ts';
+import type { ProbeResult } from '../netns/probe-result.ts';
+import { addRouting, cleanRouting, inspectRouting, trimRouting } from '../netns/routing.ts';
 import { canonical } from '../netns/sockaddr.ts';
-import { tableFingerprint } from '../netns/table-fingerprint.ts';
 import type { Probe } from '../ruleset/probe.ts';
+import type { Routing } from '../ruleset/ruleset.ts';
+import { kernelBackends } from './kernel-backends.ts';
 
 /** What capture does to the kernel, injectable so that every way to fail can be tested. All but `open` and `enter` act on the current netns. */
 export interface NetnsEffects {
-  readonly nft: Nft;
+  readonly backends: Backends;
   readonly open: (path: string) => Netns;
   readonly enter: <T>(netns: Netns, work: () => T) => T;
   readonly addresses: () => readonly string[];
   readonly readMark: () => Mark;
   readonly writeMark: (text: string) => void;
   readonly clearMark: () => void;
+  /** What the policy needs and lacks; then what another policy needed. */
+  readonly addRouting: (routing: Routing) => { readonly changed: boolean };
+  readonly trimRouting: (routing: Routing) => { readonly changed: boolean };
+  readonly inspectRouting: (routing: Routing) => readonly Drift[];
+  /** False if there was nothing of ours. */
+  readonly cleanRouting: () => boolean;
   readonly runProbes: (probes: readonly Probe[], options: ProbeOptions) => readonly ProbeResult[];
-  /** A digest of all the kernel holds of a table. */
-  readonly fingerprint: (table: string) => string | undefined;
-  /** Fingerprints of tables that were read back in full and found right, by policy hash. */
-  readonly verified: Map<string, string>;
   /** Monotonic. */
   readonly nowMs: () => number;
 }
 
 /** The kernel itself. Call once, before anything enters a netns. */
-export async function kernelEffects(): Promise<NetnsEffects> {
+export async function kernelEffects(
+  options: { readonly backend?: BackendChoice | undefined } = {},
+): Promise<NetnsEffects> {
   await warmThreadPool();
+  const nowMs = (): number => performance.now();
+  const backends = kernelBackends({ choice: options.backend ?? 'auto', nowMs });
+  lookForBackend(backends);
   return {
-    nft: loadLibnftables(),
+    backends,
     open: openNetns,
     enter: enterNetns,
     addresses: addressesHere,
     readMark,
     writeMark,
     clearMark,
+    addRouting,
+    trimRouting,
+    inspectRouting,
+    cleanRouting,
     runProbes,
-    fingerprint: tableFingerprint,
-    verified: new Map(),
-    nowMs: () => performance.now(),
+    nowMs,
   };
+}
+
+/**
+ * In our own netns rather than in the first pod's, whose rules would wait for it and would get other handles than everybody else's. What
+ * does not work is told when a netns asks for it.
+ */
+function lookForBackend(backends: Backends): void {
+  try {
+    backends.preferred();
+  } catch (error: unknown) {
+    if (!isControllerError(error)) throw error;
+  }
 }
 
 /** Inside a netns: throws unless it holds one of the pod's addresses, or none is known. Guards against a path that now leads to another pod. */

@@ -1,3 +1,4 @@
+import type { BackendName } from '../backend/backend.ts';
 import type { Decision } from '../enrollment/reasons.ts';
 import type { Pod } from '../pod/pod.ts';
 
@@ -13,7 +14,8 @@ export interface CaptureReport {
   /** SO_NETNS_COOKIE: unique per boot, never reused. */
   readonly netns: string;
   readonly boot: string;
-  readonly backend: 'nft';
+  /** What holds the rules. */
+  readonly backend: BackendName;
   readonly at: string;
   readonly ms: number;
 }

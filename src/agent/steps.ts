@@ -44,7 +44,13 @@ async function capture(effects: StepEffects, step: StepOf<'capture'>, context: S
   effects.metrics.count('netnsEntries', { purpose: 'capture' });
   let session: CaptureSession | undefined;
   try {
-    session = effects.capture.begin({ netnsPath, podIPs: sandbox.ips, ruleset, probes: step.probes });
+    session = effects.capture.begin({
+      netnsPath,
+      podIPs: sandbox.ips,
+      ruleset,
+      probes: step.probes,
+      ownUserNamespace: !context.pod.hostUsers,
+    });
     if (session.action !== 'kept') await requireSame(effects.runtime, sandbox, context);
     const outcome = session.finish();
     effects.records.settle(context.pod.uid, { sandboxId: sandbox.id, outcome: ruleset.policyHash, capture: outcome });

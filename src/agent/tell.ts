@@ -54,7 +54,7 @@ export function createTeller(options: TellerOptions): Teller {
       sandbox: settled.sandboxId,
       netns: settled.capture.netnsCookie,
       boot: options.bootId,
-      backend: 'nft',
+      backend: settled.capture.backend,
       at: options.wallClock().toISOString(),
       ms: Math.round(settled.capture.timingsMs.total * 100) / 100,
     });

@@ -1,8 +1,7 @@
-import { compareNft, type Drift, policyHashOf } from '../backend/nft/compare.ts';
-import { renderClean } from '../backend/nft/render.ts';
+import { ABSENT, type BackendName, type Drift } from '../backend/backend.ts';
 import { type Mark, refusedMark } from '../netns/mark-text.ts';
 import type { Netns } from '../netns/netns.ts';
-import { type Ruleset, TABLE } from '../ruleset/ruleset.ts';
+import type { Ruleset } from '../ruleset/ruleset.ts';
 import { type NetnsEffects, requireMember } from './netns-effects.ts';
 
 export interface RefusalRequest {
@@ -20,19 +19,24 @@ export interface RefusalRequest {
 export type RefusalOutcome = 'marked' | 'already' | 'keptReady';
 
 export interface CleanOutcome {
+  /** Our nft table, or our chains in iptables. */
   readonly tableRemoved: boolean;
+  /** Addresses, routes and rules of policies that needed some. */
+  readonly routingRemoved: boolean;
   readonly markRemoved: boolean;
 }
 
 export interface Inspection {
   readonly mark: Mark;
-  /** Of the table that stands there. */
+  /** Of the rules that stand there. */
   readonly policyHash?: string | undefined;
+  /** What holds rules of ours: one, or none; more only after a switch that was cut short. */
+  readonly backends?: readonly BackendName[];
   /** SO_NETNS_COOKIE; empty on kernels before 5.14. */
   readonly netnsCookie: string;
   /** Empty if no ruleset was given to compare with. */
   readonly drift: readonly Drift[];
-  /** libnftables' JSON of our table, with counters; undefined if there is none. */
+  /** nft's JSON of our table, or the text of `iptables-save` by family, with counters; undefined if there is none. */
   readonly listing?: unknown;
 }
 
@@ -41,7 +45,7 @@ export function refuseNetns(request: RefusalRequest, effects: NetnsEffects): Ref
   return visit(request.netnsPath, effects, () => {
     requireMember(request, effects);
     const mark = effects.readMark();
-    if (mark.kind === 'ready' && tableHash(effects) === mark.policyHash) return 'keptReady';
+    if (mark.kind === 'ready' && standingHash(effects) === mark.policyHash) return 'keptReady';
     const text = refusedMark(request.code, request.text);
     if (mark.kind === 'refused' && refusedMark(mark.code, mark.text) === text) return 'already';
     effects.writeMark(text);
@@ -56,12 +60,10 @@ export function cleanNetns(netnsPath: string, effects: NetnsEffects): CleanOutco
     const markRemoved = mark.kind === 'ready' || mark.kind === 'refused';
     // The mark first: a gate must not open on a mark whose rules are gone.
     if (markRemoved) effects.clearMark();
-    const tableRemoved = effects.nft.withContext((context) => {
-      if (context.listTable(TABLE) === undefined) return false;
-      context.run(renderClean());
-      return true;
-    });
-    return { tableRemoved, markRemoved };
+    const removed = effects.backends.standing().map((backend) => backend.clean());
+    // After the rules: as long as they mark packets, the routes must be there.
+    const routingRemoved = effects.cleanRouting();
+    return { tableRemoved: removed.includes(true), routingRemoved, markRemoved };
   });
 }
 
@@ -69,27 +71,32 @@ export function cleanNetns(netnsPath: string, effects: NetnsEffects): CleanOutco
 export function inspectNetns(netnsPath: string, effects: NetnsEffects, ruleset?: Ruleset): Inspection {
   return visit(netnsPath, effects, (netns) => {
     const mark = effects.readMark();
-    const { listing, comment } = effects.nft.withContext((context) => ({
-      listing: context.listTable(TABLE),
-      comment: context.tableComment(TABLE),
-    }));
+    const standing = effects.backends.standing();
+    const [first, ...more] = standing.map((backend) => ({ name: backend.name, ...backend.inspect(ruleset) }));
+    const routing = ruleset === undefined ? [] : effects.inspectRouting(ruleset.routing);
+    const rules =
+      first === undefined ? withoutRules(ruleset) : [...first.drift, ...more.map(({ name }) => tooMany(name))];
     return {
       mark,
-      policyHash: policyHashOf(comment),
+      policyHash: first?.policyHash,
+      backends: standing.map(({ name }) => name),
       netnsCookie: netns.cookie,
-      drift: ruleset === undefined ? [] : driftOf(ruleset, listing),
-      listing,
+      drift: [...rules, ...routing],
+      listing: first?.listing,
     };
   });
 }
 
-function driftOf(ruleset: Ruleset, listing: unknown): readonly Drift[] {
-  if (listing === undefined) return [{ where: 'table', expected: ruleset.table, found: 'absent' }];
-  return compareNft(ruleset, listing);
+function withoutRules(ruleset: Ruleset | undefined): readonly Drift[] {
+  return ruleset === undefined ? [] : [{ where: 'table', expected: ruleset.table, found: ABSENT }];
 }
 
-function tableHash(effects: NetnsEffects): string | undefined {
-  return policyHashOf(effects.nft.withContext((context) => context.tableComment(TABLE)));
+function tooMany(name: BackendName): Drift {
+  return { where: `backend ${name}`, expected: ABSENT, found: 'rules of ours' };
+}
+
+function standingHash(effects: NetnsEffects): string | undefined {
+  return effects.backends.standing()[0]?.inspect().policyHash;
 }
 
 function visit<T>(netnsPath: string, effects: NetnsEffects, work: (netns: Netns) => T): T {

@@ -1,4 +1,6 @@
 import { captureEffect } from '../agent/capture-netns.ts';
+import { resolveFlags } from '../config/flag.ts';
+import { BACKEND_FLAGS } from '../config/flags.ts';
 import { type Given, required } from './given.ts';
 import { requireCapture } from './judge.ts';
 import { readNamespace, readOnePod } from './manifest.ts';
@@ -10,7 +12,14 @@ export async function applyVerb(given: Given): Promise<number> {
   const netnsPath = required(given, 'netns');
   const pod = readOnePod(required(given, 'filename'));
   const { ruleset, probes } = requireCapture(pod, readNamespace(given['namespaceFile'], pod), given);
-  const session = (await captureEffect()).begin({ netnsPath, podIPs: pod.podIPs, ruleset, probes });
+  const { backend } = resolveFlags(BACKEND_FLAGS, given, process.env);
+  const session = (await captureEffect({ backend })).begin({
+    netnsPath,
+    podIPs: pod.podIPs,
+    ruleset,
+    probes,
+    ownUserNamespace: !pod.hostUsers,
+  });
   try {
     const outcome = session.finish();
     const { timingsMs } = outcome;
@@ -18,7 +27,7 @@ export async function applyVerb(given: Given): Promise<number> {
       output,
       { pod: `${pod.namespace}/${pod.name}`, netns: netnsPath, policyHash: ruleset.policyHash, ...outcome },
       [
-        `${outcome.action} policy ${ruleset.policyHash} in ${netnsPath} (${timingsMs.total.toFixed(2)} ms, proof ${timingsMs.probe.toFixed(2)} ms)`,
+        `${outcome.action} policy ${ruleset.policyHash} in ${netnsPath} by ${outcome.backend} (${timingsMs.total.toFixed(2)} ms, proof ${timingsMs.probe.toFixed(2)} ms)`,
       ],
     );
     return 0;

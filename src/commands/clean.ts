@@ -9,6 +9,7 @@ export async function cleanVerb(given: Given): Promise<number> {
   const cleaned = (await captureEffect()).clean(netnsPath);
   const parts = [
     cleaned.tableRemoved ? 'table removed' : 'no table',
+    cleaned.routingRemoved ? 'routes removed' : 'no routes of ours',
     cleaned.markRemoved ? 'mark removed' : 'no mark of ours',
   ];
   print(output, { netns: netnsPath, ...cleaned }, [`${netnsPath}: ${parts.join(', ')}`]);

@@ -6,8 +6,6 @@ import { createRecords } from '../agent/records.ts';
 import { createSandboxWatch } from '../agent/sandbox-watch.ts';
 import { carryOut } from '../agent/steps.ts';
 import { createTeller } from '../agent/tell.ts';
-import { probeNft } from '../backend/nft/check-nft.ts';
-import { loadLibnftables } from '../backend/nft/libnftables.ts';
 import { resolveFlags, type Values } from '../config/flag.ts';
 import { RUN_FLAGS } from '../config/flags.ts';
 import { apiServerUrl, serviceAccountCredentials, serviceAccountNamespace } from '../kube/credentials.ts';
@@ -42,8 +40,8 @@ export async function runVerb(given: Given): Promise<number> {
   const socketPath = config.criSocket || config.crioSocket || (await findCriSocket());
   const runtime = createCriRuntime({ socketPath });
   try {
-    const capture = await captureEffect();
-    probeNft(loadLibnftables());
+    const capture = await captureEffect({ backend: config.backend });
+    log.info('rules are written by', { backend: capture.preferredBackend() });
     health.done('nftWorks');
     void announceRuntime(runtime, log);
     await agentWith({ config, log, metrics, health, runtime, capture }, stop);

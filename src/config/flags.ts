@@ -81,6 +81,18 @@ export const POLICY_FLAGS = {
   }),
 };
 
+/** What programs the kernel; also of the verbs that do: `apply`, `verify`, `clean`. */
+export const BACKEND_FLAGS = {
+  backend: flag({
+    name: 'backend',
+    placeholder: 'NAME',
+    brief:
+      'What programs the rules. auto: what a netns has already, else native nftables, else what works; or nft, nft-spawned, iptables-nft, iptables-legacy',
+    parse: oneOf(['auto', 'nft', 'nft-spawned', 'iptables-nft', 'iptables-legacy'] as const),
+    fallback: 'auto',
+  }),
+};
+
 /** Every flag of the node agent; `docs/flags.md` is tested against these tables. */
 export const RUN_FLAGS = {
   nodeName: flag({
@@ -146,5 +158,6 @@ export const RUN_FLAGS = {
     parse: trueOrFalse,
     fallback: 'true',
   }),
+  ...BACKEND_FLAGS,
   ...POLICY_FLAGS,
 };

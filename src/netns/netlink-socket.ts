@@ -36,12 +36,13 @@ export function withNetlink<T>(protocol: number, work: (socket: NetlinkSocket) =
   };
   const dump = (request: Buffer): NetlinkMessage[] | undefined => {
     const messages = ask(request);
+    // To its end in any case: a dump that is left half read is in the way of the next request.
     for (;;) {
-      if (messages.some(({ flags }) => (flags & NLM_F_DUMP_INTR) !== 0)) return undefined;
       const last = messages.at(-1)?.type;
-      if (last === NLMSG_DONE || last === NLMSG_ERROR) return messages;
+      if (last === NLMSG_DONE || last === NLMSG_ERROR) break;
       messages.push(...receive());
     }
+    return messages.some(({ flags }) => (flags & NLM_F_DUMP_INTR) !== 0) ? undefined : messages;
   };
   try {
     return work({ ask, dump });

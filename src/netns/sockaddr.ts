@@ -17,17 +17,28 @@ export function sockaddr(family: Family, endpoint: Endpoint): Buffer {
   const buffer = Buffer.alloc(SOCKADDR_BYTES[family]);
   buffer.writeUInt16LE(AF[family], 0);
   buffer.writeUInt16BE(endpoint.port, 2);
-  if (family === 4) Buffer.from(endpoint.address.split('.').map(Number)).copy(buffer, 4);
-  else groupsOf(endpoint.address).forEach((group, index) => buffer.writeUInt16BE(group, 8 + 2 * index));
+  writeAddress(family, endpoint.address).copy(buffer, family === 4 ? 4 : 8);
   return buffer;
+}
+
+/** An address as 4 or 16 bytes. */
+export function writeAddress(family: Family, address: string): Buffer {
+  if (family === 4) return Buffer.from(address.split('.').map(Number));
+  const buffer = Buffer.alloc(16);
+  groupsOf(address).forEach((group, index) => buffer.writeUInt16BE(group, 2 * index));
+  return buffer;
+}
+
+/** 4 or 16 bytes as an address in its shortest form. */
+export function readAddress(family: Family, bytes: Buffer): string {
+  if (family === 4) return [...bytes.subarray(0, 4)].join('.');
+  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(2 * index).toString(16));
+  return canonicalV6(groups.join(':'));
 }
 
 /** What the kernel filled in, with the address in its shortest form. */
 export function readSockaddr(family: Family, buffer: Buffer): Endpoint {
-  const port = buffer.readUInt16BE(2);
-  if (family === 4) return { address: [...buffer.subarray(4, 8)].join('.'), port };
-  const groups = Array.from({ length: 8 }, (_, index) => buffer.readUInt16BE(8 + 2 * index).toString(16));
-  return { address: canonicalV6(groups.join(':')), port };
+  return { address: readAddress(family, buffer.subarray(family === 4 ? 4 : 8)), port: buffer.readUInt16BE(2) };
 }
 
 /** One spelling per address, so that strings can be compared. */

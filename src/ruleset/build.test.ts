@@ -164,8 +164,8 @@ describe('rules', () => {
 
 describe('probes', () => {
   const probesOf = (annotations: Record<string, string> = {}, ipv6: CaptureDefaults['ipv6'] = 'both') =>
-    planProbes(policyOf(annotations, ipv6)).map(
-      ({ address, port, expect: expected }) => `${address} ${port} ${expected}`,
+    planProbes(policyOf(annotations, ipv6)).map((probe) =>
+      probe.kind === 'connect' ? `${probe.address} ${probe.port} ${probe.expect}` : probe.kind,
     );
 
   it('show in both families that traffic is captured, an excluded port is not, and the pod keeps to itself', () => {

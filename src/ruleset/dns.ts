@@ -15,7 +15,7 @@ export const DNS_CAPTURE_PORT = 15_053;
  * and ports: in one zone the answer to one would be taken for the answer to the other. 1: between proxy and name servers. 2: between
  * application and proxy. The first zone a packet gets is its last: the kernel passes over later ones.
  */
-const ZONES = { upstream: 1, application: 2 } as const;
+export const ZONES = { upstream: 1, application: 2 } as const;
 
 /** In nat output, after the proxy's own traffic has been let go. */
 export function dnsOutput(policy: CapturePolicy, targets: Targets): readonly Rule[] {

@@ -1,6 +1,9 @@
 import { addressIn, holdsAddress, isLoopback } from '../capture/cidr.ts';
 import type { CapturePolicy, Cidr } from '../capture/policy.ts';
-import type { Probe } from './probe.ts';
+import { DNS_CAPTURE_PORT, DNS_PORT, ZONES } from './dns.ts';
+import { includesLoopback } from './exempt.ts';
+import { type ConnectProbe, type ExemptOwners, NOBODY_EXEMPT, type Probe } from './probe.ts';
+import { markedToLocal, SELF_MARK } from './tproxy.ts';
 
 /** Addresses for documentation (RFC 5737, RFC 3849): nobody's. A probe that is not captured also never gets beyond the node. */
 const DOCUMENTATION: Readonly<Record<4 | 6, readonly string[]>> = {
@@ -13,33 +16,104 @@ const LOOPBACK_RANGES: readonly Cidr[] = [
   { family: 6, address: '::1', prefix: 128 },
 ];
 const LOOPBACK: Readonly<Record<4 | 6, string>> = { 4: '127.0.0.1', 6: '::1' };
+/** Addresses of every pod, by lo, that are not its loopback address: IPv6 has the one that `Routing` gives it. */
+const NEIGHBOURS: Readonly<Record<4 | 6, readonly string[]>> = { 4: ['127.0.0.6', '127.128.0.6'], 6: ['::6'] };
 /** Ports hardly anything listens on or is told apart by: unassigned or dead services. */
 const PORTS = [4, 6, 8, 10, 12, 14, 16, 26, 28, 30];
 
 /**
- * Live connects that prove a policy in both families: one that must be captured, one to an excluded port, one to an excluded range, and
- * one within the pod that must stay there. Whether a connect leaves by an excluded interface is for its sender to see: only the netns
- * knows its routes. Pure.
+ * What proves a policy in each family: a connection that must be captured, one to an excluded port, one to an excluded range, one within
+ * the pod that must stay there; with DNS capture, a query over TCP and one over UDP; with TPROXY, a connection that comes in over lo as
+ * the proxy's own do, and the route of marked packets. Whether a connection leaves by an excluded interface, and as whom it is sent, is
+ * for its sender to see: only the netns knows. Pure.
+ *
+ * Not proven live: inbound REDIRECT. Packets that a process of the netns sends to its own pod never meet nat prerouting (their connection
+ * has passed nat on output), only the proxy's own uid may be redirected there, and a packet from outside cannot be made without
+ * CAP_NET_RAW or a device that the pod would see. Its proof is that the rules are read back from the kernel.
  */
 export function planProbes(policy: CapturePolicy): readonly Probe[] {
   if (policy.mode.value === 'NONE') return [];
   const families: readonly (4 | 6)[] = policy.ipv6.value ? [4, 6] : [4];
-  return families.flatMap((family) => familyProbes(policy, family));
+  return families.flatMap((family) => [
+    ...outboundProbes(policy, family),
+    ...dnsProbes(policy, family),
+    ...tproxyProbes(policy, family),
+  ]);
 }
 
-function familyProbes(policy: CapturePolicy, family: 4 | 6): readonly Probe[] {
-  const outboundPort = policy.outboundPort.value;
+function outboundProbes(policy: CapturePolicy, family: 4 | 6): readonly Probe[] {
   const captured = capturedTarget(policy, family);
-  const probes: readonly (Target | undefined)[] = [
+  const targets: readonly (Target | undefined)[] = [
     captured,
     captured && excludedPort(policy, captured.address),
     excludedRange(policy, family),
     withinPod(policy, family),
   ];
-  return probes.flatMap((probe) => (probe === undefined ? [] : [{ ...probe, family, outboundPort }]));
+  const common = { kind: 'connect', family, mark: 0, proxyPort: policy.outboundPort.value } as const;
+  const exempt = exemptOwners(policy);
+  return targets.flatMap((target) => (target === undefined ? [] : [{ ...common, ...target, exempt }]));
 }
 
-type Target = Omit<Probe, 'family' | 'outboundPort'>;
+/** Excluded ports come before DNS capture; every other exclusion comes after it. */
+function dnsProbes(policy: CapturePolicy, family: 4 | 6): readonly Probe[] {
+  const { kind } = policy.dns.value;
+  if (kind === 'off' || policy.excludeOutboundPorts.value.includes(DNS_PORT)) return [];
+  const servers = policy.dns.value.kind === 'servers' ? policy.dns.value.servers : undefined;
+  const address =
+    servers === undefined ? DOCUMENTATION[family][0] : servers.find((one) => one.family === family)?.address;
+  if (address === undefined) return [];
+  const common = { family, address, port: DNS_PORT, proxyPort: DNS_CAPTURE_PORT, exempt: exemptOwners(policy) };
+  return [
+    { ...common, kind: 'connect', mark: 0, expect: 'redirected', reason: 'DNS over TCP is captured' },
+    { ...common, kind: 'query', zone: ZONES.application, reason: 'DNS over UDP is captured' },
+  ];
+}
+
+/** Packets over lo keep the route they left by, so that of marked ones is asked for by itself. */
+function tproxyProbes(policy: CapturePolicy, family: 4 | 6): readonly Probe[] {
+  const marked = markedToLocal(policy);
+  if (marked === undefined) return [];
+  const port = inboundPort(policy);
+  const address = neighbour(policy, family);
+  const [anywhere] = DOCUMENTATION[family];
+  const route = {
+    kind: 'route',
+    family,
+    mark: marked.mark,
+    reason: 'marked packets are delivered to the pod',
+  } as const;
+  const connect = {
+    kind: 'connect',
+    family,
+    mark: SELF_MARK,
+    expect: 'tproxied',
+    proxyPort: policy.inboundPort.value,
+    exempt: NOBODY_EXEMPT,
+    reason: 'inbound traffic is captured',
+  } as const;
+  return [
+    ...(anywhere === undefined ? [] : [{ ...route, address: anywhere }]),
+    ...(address === undefined || port === undefined ? [] : [{ ...connect, address, port }]),
+  ];
+}
+
+/** Undefined where nothing that the pod sends to itself would be inbound: lo or all of its addresses are exempt, or it counts as outbound. */
+function neighbour(policy: CapturePolicy, family: 4 | 6): string | undefined {
+  if (policy.excludeInterfaces.value.includes('lo') || includesLoopback(policy)) return undefined;
+  return NEIGHBOURS[family].find((one) => family === 6 || !holdsAddress(policy.loopbackRange.value, one));
+}
+
+/** As the rules have it, in nat output. */
+function exemptOwners({ proxyUids, proxyGids, ownerGroups, excludeOwnerGroups }: CapturePolicy): ExemptOwners {
+  const groups = ownerGroups.value;
+  return {
+    uids: proxyUids.value,
+    gids: [...proxyGids.value, ...(groups.all ? excludeOwnerGroups.value : [])],
+    unlessGids: groups.all ? undefined : groups.items,
+  };
+}
+
+type Target = Pick<ConnectProbe, 'address' | 'port' | 'expect' | 'reason'>;
 
 /** An address and port that the policy captures: a documentation address, else one of the included ranges. */
 function capturedTarget(policy: CapturePolicy, family: 4 | 6): Target | undefined {
@@ -91,6 +165,13 @@ function withinPod(policy: CapturePolicy, family: 4 | 6): Target | undefined {
 function freePort(policy: CapturePolicy): number | undefined {
   const named = new Set([...policy.excludeOutboundPorts.value, ...policy.outboundPorts.value, policy.tunnelPort.value]);
   return PORTS.find((port) => !named.has(port));
+}
+
+/** One that is captured inbound, and that nothing of the pod listens on. */
+function inboundPort({ inboundPorts, excludeInboundPorts }: CapturePolicy): number | undefined {
+  const included = inboundPorts.value;
+  if (!included.all) return included.items.find((port) => port !== DNS_PORT);
+  return PORTS.find((port) => !excludeInboundPorts.value.includes(port));
 }
 
 function isExcluded(policy: CapturePolicy, address: string): boolean {

@@ -27,7 +27,7 @@ describe('capabilities', () => {
       capture: 'applied',
       again: 'kept',
       refuse: 'keptReady',
-      clean: { tableRemoved: true, markRemoved: true },
+      clean: { tableRemoved: true, routingRemoved: false, markRemoved: true },
       nft: 'works',
     });
   });

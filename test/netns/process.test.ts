@@ -56,7 +56,7 @@ describe('after many captures', () => {
   it('failures leave no descriptor behind either', () => {
     lab.pod.nft('table inet drops {\n chain out {\n type filter hook output priority 0\n tcp dport 9 drop\n }\n}\n');
     const once = () => {
-      expect(() => capture(SAMPLE_PROBES.filter(({ port }) => port === 9300))).not.toThrow();
+      expect(() => capture(SAMPLE_PROBES.filter((probe) => 'port' in probe && probe.port === 9300))).not.toThrow();
       expect(() =>
         captureNetns({ netnsPath: '/proc/self/ns/net', podIPs: [], ruleset, probes: [] }, effects),
       ).toThrow();

@@ -2,6 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { captureNetns } from '../../src/agent/capture-netns.ts';
 import { kernelEffects, type NetnsEffects } from '../../src/agent/netns-effects.ts';
 import { inspectNetns } from '../../src/agent/tend-netns.ts';
+import { NOBODY_EXEMPT, type Probe } from '../../src/ruleset/probe.ts';
 import { createLab, type NetnsLab } from '../support/netns-lab.ts';
 import { desiredOf } from '../support/netns-policy.ts';
 import { SAMPLE_PROBES, sampleRuleset } from '../support/netns-rulesets.ts';
@@ -17,7 +18,7 @@ afterEach(() => lab?.close());
 
 const ruleset = sampleRuleset();
 
-function capture(where: NetnsLab, probes = SAMPLE_PROBES) {
+function capture(where: NetnsLab, probes: readonly Probe[] = SAMPLE_PROBES) {
   return captureNetns({ netnsPath: where.pod.path, podIPs: [], ruleset, probes }, effects);
 }
 
@@ -95,7 +96,7 @@ describe('a netns without IPv6', () => {
 });
 
 describe('an exempt interface', () => {
-  const redirected = SAMPLE_PROBES.filter(({ expect: expected }) => expected === 'redirected');
+  const redirected = SAMPLE_PROBES.filter((probe) => 'expect' in probe && probe.expect === 'redirected');
   const exempting = (excludeInterfaces: string) => desiredOf({ annotations: { excludeInterfaces } }).ruleset;
 
   it('shows nothing where the probe leaves by it', () => {
@@ -167,7 +168,16 @@ describe('with the proxy already running', () => {
     ]);
     await proxy.listen('proxy', [15001]);
     await outside.listen('outside', [9300]);
-    const near = { family: 4, port: 9300, expect: 'untouched', outboundPort: 15001, reason: 'near' } as const;
+    const near = {
+      kind: 'connect',
+      family: 4,
+      port: 9300,
+      expect: 'untouched',
+      proxyPort: 15001,
+      mark: 0,
+      exempt: NOBODY_EXEMPT,
+      reason: 'near',
+    } as const;
     for (const address of ['10.1.2.3', '192.0.2.9']) {
       lab.outside.run('ip', 'address', 'add', `${address}/32`, 'dev', 'lo');
       expect(capture(lab, [{ ...near, address }]).unroutable).toEqual([]);

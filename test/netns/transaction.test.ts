@@ -91,7 +91,11 @@ describe('strangers', () => {
     lab.pod.run('ip', 'link', 'set', 'lo', 'alias', 'mine');
     expect(capture()).toMatchObject({ action: 'applied', foreignAlias: 'mine' });
     lab.pod.run('ip', 'link', 'set', 'lo', 'alias', 'mine');
-    expect(cleanNetns(lab.pod.path, effects)).toEqual({ tableRemoved: true, markRemoved: false });
+    expect(cleanNetns(lab.pod.path, effects)).toEqual({
+      tableRemoved: true,
+      routingRemoved: false,
+      markRemoved: false,
+    });
     expect(lab.pod.run('ip', 'link', 'show', 'lo')).toContain('alias mine');
   });
 });
@@ -99,10 +103,14 @@ describe('strangers', () => {
 describe('clean', () => {
   it('removes table and mark, and may be repeated', () => {
     capture();
-    expect(cleanNetns(lab.pod.path, effects)).toEqual({ tableRemoved: true, markRemoved: true });
+    expect(cleanNetns(lab.pod.path, effects)).toEqual({ tableRemoved: true, routingRemoved: false, markRemoved: true });
     expect(lab.pod.run('nft', 'list', 'ruleset')).toBe('');
     expect(inspectNetns(lab.pod.path, effects)).toMatchObject({ mark: { kind: 'none' }, policyHash: undefined });
-    expect(cleanNetns(lab.pod.path, effects)).toEqual({ tableRemoved: false, markRemoved: false });
+    expect(cleanNetns(lab.pod.path, effects)).toEqual({
+      tableRemoved: false,
+      routingRemoved: false,
+      markRemoved: false,
+    });
   });
 });
 

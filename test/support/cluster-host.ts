@@ -134,6 +134,23 @@ export function getFrom(netnsPath: string, url: string): Promise<string> {
   return inNetns(netnsPath, [process.execPath, CLIENT, 'get', '1000', '5000', url]);
 }
 
+/** Sends a text by an ordinary user inside a netns over TCP: what comes back. */
+export function echoFrom(
+  netnsPath: string,
+  options: { readonly address: string; readonly text: string },
+): Promise<string> {
+  return inNetns(netnsPath, [process.execPath, CLIENT, 'echo', '1000', '5000', options.address, options.text]);
+}
+
+/** Asks a DNS server over TCP by an ordinary user inside a netns: the IPv4 addresses of a name. */
+export async function resolveOverTcp(
+  netnsPath: string,
+  options: { readonly server: string; readonly name: string },
+): Promise<readonly string[]> {
+  const argv = [process.execPath, CLIENT, 'dns', '1000', '5000', options.server, options.name];
+  return (await inNetns(netnsPath, argv)).split('\n').filter(Boolean);
+}
+
 /** Runs a program of the host inside a netns. */
 export function inNetns(netnsPath: string, argv: readonly string[]): Promise<string> {
   return command(['nsenter', `--net=${netnsPath}`, '--', ...argv], { timeoutMs: 30_000 });

@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { captureEffect } from '../../src/agent/capture-netns.ts';
+import { BACKEND_NAMES } from '../../src/backend/backend.ts';
 import { probeNft } from '../../src/backend/nft/check-nft.ts';
 import { loadLibnftables } from '../../src/backend/nft/libnftables.ts';
 import { isControllerError, messageOf } from '../../src/errors.ts';
 import { SAMPLE_PROBES, sampleRuleset } from './netns-rulesets.ts';
 
-/** Child of the privilege test: captures one netns and prints, as JSON, how each step ended. */
+/** Child of the privilege test: captures one netns by the backend named in BACKEND and prints, as JSON, how each step ended. */
 const [netnsPath = '', ...podIPs] = process.argv.slice(2);
-const effect = await captureEffect();
+const backend = BACKEND_NAMES.find((name) => name === process.env['BACKEND']);
+const effect = await captureEffect({ backend });
 const request = { netnsPath, podIPs, ruleset: sampleRuleset(), probes: SAMPLE_PROBES };
 
 function capture(): string {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Probe } from '../../src/ruleset/probe.ts';
+import { type ConnectProbe, NOBODY_EXEMPT, type Probe } from '../../src/ruleset/probe.ts';
 import {
   type Chain,
   type Match,
@@ -35,12 +35,13 @@ function probe(
   family: 4 | 6,
   where: 'captured' | 'excluded',
   port: number,
-  expect: Probe['expect'],
+  expect: ConnectProbe['expect'],
   reason: string,
 ): Probe {
   const captured = family === 4 ? '203.0.113.1' : '2001:db8::1';
   const excluded = family === 4 ? '192.0.2.1' : '2001:db8:77::1';
-  return { family, address: where === 'captured' ? captured : excluded, port, expect, outboundPort: 15001, reason };
+  const address = where === 'captured' ? captured : excluded;
+  return { kind: 'connect', family, address, port, expect, proxyPort: 15001, mark: 0, exempt: NOBODY_EXEMPT, reason };
 }
 
 function sealed(content: Pick<Ruleset, 'sets' | 'chains'>): Ruleset {

@@ -40,6 +40,22 @@ export function formatRange(family: Family, range: AddressRange): string {
   return `${first}/${BITS[family] - BigInt(size.toString(2).length - 1)}`;
 }
 
+/** The fewest prefixes that make up a range, in order. */
+export function rangePrefixes(
+  family: Family,
+  range: AddressRange,
+): readonly { readonly first: bigint; readonly prefix: number }[] {
+  const prefixes: { first: bigint; prefix: number }[] = [];
+  for (let { first } = range; first <= range.last; ) {
+    let bits = 0n;
+    // Doubled for as long as it starts where such a prefix may start and does not go beyond the end.
+    while (bits < BITS[family] && first % (2n << bits) === 0n && first + (2n << bits) - 1n <= range.last) bits += 1n;
+    prefixes.push({ first, prefix: Number(BITS[family] - bits) });
+    first += 1n << bits;
+  }
+  return prefixes;
+}
+
 /** The address as a number; undefined if it is not a plain numeric address of that family. */
 export function parseAddress(family: Family, text: string): bigint | undefined {
   if (family === 4) return isIPv4(text) ? parseV4(text) : undefined;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { NO_ROUTING, type Ruleset } from '../../ruleset/ruleset.ts';
-import { compareNft, policyHashOf } from './compare.ts';
+import { policyHashOf } from '../backend.ts';
+import { compareNft } from './compare.ts';
 
 const TABLE = 'istio_pod_network_controller';
 

@@ -1,4 +1,5 @@
 import type { BaseChain, Chain, Ruleset, RuleSetDefinition } from '../../ruleset/ruleset.ts';
+import { ABSENT, type Drift } from '../backend.ts';
 import {
   type AddressRange,
   type Family,
@@ -9,13 +10,6 @@ import {
 } from './address-range.ts';
 import { listedRuleText, type ListedTable, parseListing, type ListedChain, type ListedSet } from './listing.ts';
 import { policyComment, ruleText, SET_TYPES, setElements } from './rule-text.ts';
-
-/** One difference between the rules that should be and the rules that are, in words for people. */
-export interface Drift {
-  readonly where: string;
-  readonly expected: string;
-  readonly found: string;
-}
 
 /**
  * Compares the kernel's table with the ruleset: sets with their elements, chains with their hooks, and every rule in its
@@ -31,11 +25,6 @@ export function compareNft(ruleset: Ruleset, listing: unknown): readonly Drift[]
     ...compareChains(ruleset, found),
     ...found.strangers.map((stranger) => ({ where: 'table', expected: ABSENT, found: stranger })),
   ];
-}
-
-/** The policy hash in a table's comment; undefined if the comment is not of our making. */
-export function policyHashOf(comment: string | undefined): string | undefined {
-  return /^policy ([0-9a-f]{16})$/.exec(comment ?? '')?.[1];
 }
 
 function compareHeader(ruleset: Ruleset, found: ListedTable): Drift[] {
@@ -146,5 +135,3 @@ function unexpected(where: string): Drift {
 function shown(value: unknown): string {
   return JSON.stringify(value);
 }
-
-const ABSENT = 'absent';

@@ -1,6 +1,7 @@
 import koffi from 'koffi';
 import { ControllerError, messageOf } from '../../errors.ts';
 import { nftFailure } from './nft-failure.ts';
+import { commentInText, parseTableJson, saysNoTable } from './nft-output.ts';
 
 /** Talks to nf_tables of whatever netns the calling thread is in. */
 export interface Nft {
@@ -95,31 +96,21 @@ function runOrThrow(library: Library, ctx: unknown, script: string): void {
 
 function listTable(library: Library, ctx: unknown, name: string): unknown {
   library.setOutputFlags(ctx, OUTPUT_JSON | OUTPUT_NUMERIC_ALL);
-  return list(library, ctx, name) ? parseOutput(library.output(ctx) ?? '') : undefined;
+  return list(library, ctx, name) ? parseTableJson(library.output(ctx) ?? '') : undefined;
 }
 
 function tableComment(library: Library, ctx: unknown, name: string): string | undefined {
   library.setOutputFlags(ctx, OUTPUT_NUMERIC_ALL | OUTPUT_STATELESS | OUTPUT_TERSE);
   if (!list(library, ctx, name)) return undefined;
-  return /^table inet \S+ \{\n(?:\tflags [^\n]*\n)?\tcomment "([^"\n]*)"\n/.exec(library.output(ctx) ?? '')?.[1];
+  return commentInText(library.output(ctx) ?? '');
 }
 
 /** False if there is no such table. */
 function list(library: Library, ctx: unknown, name: string): boolean {
   if (library.run(ctx, `list table inet ${name}`) === 0) return true;
   const text = library.error(ctx) ?? '';
-  if (text.includes('No such file or directory')) return false;
+  if (saysNoTable(text)) return false;
   throw nftFailure(text);
-}
-
-/** libnftables 1.0.6 breaks off in the middle of its JSON when a table has flags: such a listing holds nothing, and so differs from all of ours. */
-function parseOutput(output: string): unknown {
-  try {
-    return JSON.parse(output);
-  } catch (error: unknown) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return { nftables: [] };
-  }
 }
 
 function openLibrary(): Library {
