@@ -1,6 +1,6 @@
 import { buildApplication, buildCommand, buildRouteMap, type CommandContext, run } from '@stricli/core';
 import { type Flag, flagKey } from '../config/flag.ts';
-import { POLICY_FLAGS, RUN_FLAGS } from '../config/flags.ts';
+import { BACKEND_FLAGS, POLICY_FLAGS, RUN_FLAGS } from '../config/flags.ts';
 import { isControllerError, messageOf } from '../errors.ts';
 import type { Given, Verb } from './given.ts';
 import { productVersion } from './version.ts';
@@ -48,9 +48,14 @@ function application() {
         { ...MANIFEST, ...OUTPUT, ...POLICY_FLAGS },
         async () => (await import('./render.ts')).renderVerb,
       ),
+      trace: command(
+        'The rules a packet meets, the setting behind each, and where it ends; touches nothing',
+        { ...MANIFEST, ...PACKET, ...OUTPUT, ...POLICY_FLAGS },
+        async () => (await import('./trace.ts')).traceVerb,
+      ),
       apply: command(
         'Programs one netns for one pod manifest, proves it, marks it',
-        { ...MANIFEST, ...NETNS, ...OUTPUT, ...POLICY_FLAGS },
+        { ...MANIFEST, ...NETNS, ...OUTPUT, ...BACKEND_FLAGS, ...POLICY_FLAGS },
         async () => (await import('./apply.ts')).applyVerb,
       ),
       verify: command(
@@ -138,5 +143,16 @@ const MANIFEST = {
   },
 };
 const NETNS = { netns: { name: 'netns', placeholder: 'PATH', brief: 'Path of the network namespace' } };
+const PACKET = {
+  from: { name: 'from', placeholder: 'WHO', brief: 'app, proxy or outside' },
+  to: {
+    name: 'to',
+    placeholder: 'URL',
+    brief: 'tcp://ADDRESS:PORT or udp://ADDRESS:PORT; [..] around IPv6; pod for the pod itself',
+  },
+  uid: { name: 'uid', placeholder: 'NUMBER', brief: 'Uid of the sending process' },
+  gid: { name: 'gid', placeholder: 'NUMBER', brief: 'Gid of the sending process' },
+  interface: { name: 'interface', placeholder: 'NAME', brief: 'Where it leaves or arrives; lo or eth0 if not given' },
+};
 const OUTPUT = { output: { name: 'output', placeholder: 'FORMAT', brief: 'text or json' } };
 const ALIASES = { f: 'filename', n: 'namespaceFile', o: 'output' };
