@@ -9,6 +9,7 @@ import { REASONS } from '../src/enrollment/reasons.ts';
 import { ERROR_CODES } from '../src/errors.ts';
 import { GATE_FLAGS } from '../src/gate/gate-options.ts';
 import { METRICS } from '../src/telemetry/metrics.ts';
+import { commandOutputs } from './docs-commands.ts';
 
 /**
  * The tables of docs/ that come from the code, by file. `node scripts/docs.ts` writes them between their markers; a unit test compares.
@@ -17,6 +18,7 @@ import { METRICS } from '../src/telemetry/metrics.ts';
 export function generatedTables(): Readonly<Record<string, string>> {
   return {
     'docs/flags.md': [flagTable(RUN_FLAGS), '', '## The gate (`init`)', '', flagTable(GATE_FLAGS)].join('\n'),
+    'docs/command-line.md': commandOutputs(),
     'docs/errors.md': markdown(
       ['code', 'meaning'],
       Object.entries(ERROR_CODES).map(([code, meaning]) => [`\`${code}\``, meaning]),

@@ -94,7 +94,7 @@ describe('explain and render', () => {
   it('say decision, reason, and the source of each value, for people and as JSON', () => {
     const text = run(['explain', '-f', examplePod]);
     expect(text.stdout).toMatch(/enroll Enrolled/);
-    expect(text.stdout).toMatch(/outboundPort +15001 +argument --envoy-port = 15001/);
+    expect(text.stdout).toMatch(/outbound traffic goes to port +15001 +argument --envoy-port = 15001/);
     // No colour when it is not a terminal.
     expect(text.stdout).not.toContain('\u001b');
     const [first] = JSON.parse(run(['explain', '-f', examplePod, '-o', 'json']).stdout);
@@ -119,6 +119,31 @@ describe('explain and render', () => {
       1,
       expect.stringContaining('is namespace ns, but the pod is in other'),
     ]);
+  });
+
+  it('show the way of a packet, the setting behind each rule, and its end', () => {
+    const traced = (...argv: string[]) => run(['trace', '-f', examplePod, ...argv]);
+    expect(traced('--from', 'app', '--to', 'tcp://10.0.0.5:443').stdout).toMatch(
+      /redirect to :15001 +because of outbound port: argument --envoy-port\n +ends at: the proxy, port 15001/,
+    );
+    expect(traced('--from', 'app', '--to', 'tcp://10.0.0.5:443', '--uid', '1337').stdout).toMatch(
+      /ends at: 10\.0\.0\.5:443, past the proxy/,
+    );
+    const [first] = JSON.parse(traced('--from', 'outside', '--to', 'tcp://pod:9080', '-o', 'json').stdout);
+    expect(first).toMatchObject({ captured: true, landing: { kind: 'redirected', port: 15_006 } });
+    expect(first.rules[0]).toMatchObject({ chain: 'prerouting', position: 1, reason: 'inbound traffic' });
+  });
+
+  it.each([
+    ['--to', ['--from', 'app', '--to', '10.0.0.5:443'], /--to: "10\.0\.0\.5:443".*tcp:\/\/ADDRESS:PORT/],
+    ['--to', ['--from', 'app', '--to', 'tcp://a.example:443'], /--to: "tcp:\/\/a\.example:443" is not allowed/],
+    ['--to', ['--from', 'outside', '--to', 'tcp://10.0.0.5:443'], /the pod itself/],
+    ['--from', ['--from', 'me', '--to', 'tcp://10.0.0.5:443'], /--from: "me".*app, proxy or outside/],
+    ['--uid', ['--from', 'app', '--to', 'tcp://10.0.0.5:443', '--uid', 'root'], /--uid: "root".*a number/],
+  ])('trace refuses a %s that cannot be', (_, argv, message) => {
+    const { status, stderr } = run(['trace', '-f', examplePod, ...argv]);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(1);
   });
 
   it('give the same rules as text and as values, and touch nothing', () => {

@@ -1,5 +1,5 @@
 import type { Desired } from '../agent/desired.ts';
-import type { CapturePolicy, Cidr, Selection, Source, Sourced } from '../capture/policy.ts';
+import type { CapturePolicy, Cidr, DnsCapture, Selection, Source } from '../capture/policy.ts';
 import { type Given, required } from './given.ts';
 import { judge } from './judge.ts';
 import { readNamespace, readPods } from './manifest.ts';
@@ -39,9 +39,39 @@ function asText(pod: string, desired: Desired): string[] {
   ];
 }
 
+/** In the order in which people ask. */
+const LABELS: Readonly<Record<keyof CapturePolicy, string>> = {
+  mode: 'interception mode',
+  outboundPort: 'outbound traffic goes to port',
+  inboundPort: 'inbound traffic goes to port',
+  proxyUids: 'uids of the proxy',
+  proxyGids: 'gids of the proxy',
+  inboundPorts: 'captured inbound ports',
+  excludeInboundPorts: 'excluded inbound ports',
+  outboundRanges: 'captured destinations',
+  outboundPorts: 'also captured outbound ports',
+  excludeOutboundPorts: 'excluded outbound ports',
+  excludeOutboundRanges: 'excluded destinations',
+  dns: 'captured DNS queries',
+  ipv6: 'IPv6 is captured',
+  excludeInterfaces: 'excluded interfaces',
+  rerouteInterfaces: 'interfaces treated as outbound',
+  ownerGroups: 'captured groups of processes',
+  excludeOwnerGroups: 'excluded groups of processes',
+  dropInvalid: 'invalid packets are dropped',
+  loopbackRange: 'IPv4 loopback',
+  tunnelPort: 'tunnel port, never captured',
+  tproxyMark: 'mark of TPROXY',
+  tproxyRouteTable: 'route table of TPROXY',
+};
+
 function policyRows(policy: CapturePolicy): string[][] {
-  const rows: [string, Sourced<unknown>][] = Object.entries(policy);
-  return rows.map(([name, { value, source }]) => [name, valueText(value), sourceText(source)]);
+  const known = (key: string): key is keyof CapturePolicy => key in policy;
+  return Object.entries(LABELS).flatMap(([key, label]) => {
+    if (!known(key)) return [];
+    const { value, source } = policy[key];
+    return [[label, valueText(value), sourceText(source)]];
+  });
 }
 
 function sourceText(source: Source): string {
@@ -53,12 +83,21 @@ function sourceText(source: Source): string {
 function valueText(value: unknown): string {
   if (isSelection(value)) return value.all ? '*' : listText(value.items);
   if (Array.isArray(value)) return listText(value);
+  if (isDns(value)) return value.kind === 'servers' ? `only to ${listText(value.servers.map(addressOf))}` : value.kind;
   if (isCidr(value)) return `${value.address}/${value.prefix}`;
   return String(value);
 }
 
 function listText(items: readonly unknown[]): string {
   return items.length === 0 ? 'none' : items.map(valueText).join(',');
+}
+
+function addressOf({ address }: Cidr): string {
+  return address;
+}
+
+function isDns(value: unknown): value is DnsCapture {
+  return typeof value === 'object' && value !== null && 'kind' in value;
 }
 
 function isSelection(value: unknown): value is Selection<unknown> {
