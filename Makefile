@@ -5,10 +5,10 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 STAMP := node_modules/.package-lock.json
 
-.PHONY: help demo quickstart test check build image lab-up lab-down lab-status bench format clean
+.PHONY: help demo quickstart test check build image lab-up lab-down lab-status bench fuzz differential format clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): package.json package-lock.json
 	@scripts/install.sh
@@ -42,6 +42,12 @@ lab-status: $(STAMP) ## what of the lab runs
 
 bench: $(STAMP) ## measurements, side by side with the alternatives
 	@node bench/main.ts
+
+fuzz: $(STAMP) ## a million hostile values for everything a pod can set (ARGS="--values N --seed N")
+	@node scripts/fuzz.ts $(ARGS)
+
+differential: $(STAMP) ## simulator against kernel, our rules against Istio's, by packets (ARGS="--policies N --seed N")
+	@node scripts/differential.ts $(ARGS)
 
 format: $(STAMP) ## rewrite formatting
 	@biome format --write .

@@ -150,6 +150,10 @@ describe('explain and render', () => {
     const { stdout, status } = run(['render', '-f', examplePod]);
     const [{ ruleset }] = JSON.parse(run(['render', '-f', examplePod, '-o', 'json']).stdout);
     expect(stdout).toContain(`comment "policy ${ruleset.policyHash}"`);
+    expect(run(['render', '-f', examplePod, '--backend', 'iptables']).stdout).toMatch(
+      /-m owner --uid-owner 1337 .*-j RETURN[^]*# ip6tables-restore/,
+    );
+    expect(run(['render', '-f', examplePod, '--backend', 'ebpf'])).toMatchObject({ status: 1 });
     expect(status).toBe(0);
   });
 });

@@ -45,7 +45,7 @@ function application() {
       ),
       render: command(
         'The rules of a pod as text; touches nothing',
-        { ...MANIFEST, ...OUTPUT, ...POLICY_FLAGS },
+        { ...MANIFEST, ...RENDERER, ...OUTPUT, ...POLICY_FLAGS },
         async () => (await import('./render.ts')).renderVerb,
       ),
       trace: command(
@@ -143,6 +143,7 @@ const MANIFEST = {
   },
 };
 const NETNS = { netns: { name: 'netns', placeholder: 'PATH', brief: 'Path of the network namespace' } };
+const RENDERER = { backend: { name: 'backend', placeholder: 'NAME', brief: 'nft or iptables; nft if not given' } };
 const PACKET = {
   from: { name: 'from', placeholder: 'WHO', brief: 'app, proxy or outside' },
   to: {
