@@ -14,6 +14,8 @@ export interface MetRule {
 export interface PassedRule extends MetRule {
   /** The first of its matches that did not hold; undefined: all held, but nothing listens where it hands packets to. */
   readonly failed: Match | undefined;
+  /** How many rules the packet had met by then. */
+  readonly metBefore: number;
 }
 
 /** Where a packet ends, and how it got there. */

@@ -103,7 +103,7 @@ export class Walk {
     // nft_tproxy breaks off, as a match does, without a listener and for packets of the other family.
     const taken = verdict.kind !== 'tproxy' || (this.#isListening() && this.#packet.family === verdict.family);
     if (failed === undefined && taken) return true;
-    if (this.#options.verbose === true) this.#passed.push({ ...asked, failed });
+    if (this.#options.verbose === true) this.#passed.push({ ...asked, failed, metBefore: this.#met.length });
     return false;
   }
 
@@ -146,7 +146,9 @@ export class Walk {
   #redirect(port: number, { visit }: Place): void {
     const address = visit.hook === 'prerouting' ? this.#destination.address : LOOPBACK[this.#packet.family];
     this.#destination = { address, port };
-    this.#landing = { kind: 'redirected', port };
+    // tproxy has given the packet its socket already, and a new destination does not take that away again (skb_steal_sock).
+    const landed = this.#landing.kind === 'tproxied' ? this.#landing.port : port;
+    this.#landing = { kind: 'redirected', port: landed };
   }
 
   #isListening(): boolean {
