@@ -21,7 +21,7 @@ export interface Packet {
  * Where a packet ends.
  * - `passed`: where it was going, untouched.
  * - `redirected`: a listener of the pod on `port`, which learns the original destination.
- * - `tproxied`: the same, with its addresses as they were; `dropped` if nothing listens there.
+ * - `tproxied`: the same, with its addresses as they were. One that a redirect has changed, too, before or after, counts as `redirected`.
  * - `dropped`: nowhere.
  */
 export type Landing =

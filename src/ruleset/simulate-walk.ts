@@ -124,7 +124,8 @@ export class Walk {
         return 'accept';
       case 'tproxy':
         this.#mark = verdict.mark;
-        this.#landing = { kind: 'tproxied', port: verdict.port };
+        // A packet that was redirected at output keeps its new destination: the listener is told of it as of any other redirect.
+        this.#landing = { kind: this.#landing.kind === 'redirected' ? 'redirected' : 'tproxied', port: verdict.port };
         return 'accept';
       case 'setMark':
         this.#mark = verdict.mark;

@@ -213,6 +213,14 @@ describe('what rules do', () => {
     expect(simulate(chains, outside, { hasListener: false }).landing).toEqual({ kind: 'dropped' });
   });
 
+  it('takes a packet that a redirect has changed, before or after, to the port of tproxy', () => {
+    const tproxy = { kind: 'tproxy', family: 4, port: 15_006, mark: 1337 } as const;
+    const hand = base('prerouting', 'filter', -150, { verdict: tproxy });
+    const landed = { kind: 'redirected', port: 15_006 };
+    expect(simulate(rules([hand, base('output', 'nat', -100, redirect(15_001))]), app).landing).toEqual(landed);
+    expect(simulate(rules([hand, base('prerouting', 'nat', -100, redirect(15_001))]), outside).landing).toEqual(landed);
+  });
+
   it('shows prerouting the destination that a redirect at output has given', () => {
     const to = { kind: 'destinationPort', protocol: 'tcp', ports: { port: 15_001 }, negate: false } as const;
     const chains = rules([

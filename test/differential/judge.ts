@@ -3,6 +3,7 @@ import { type MetRule, simulate, type Simulation } from '../../src/ruleset/simul
 import type { Inputs } from './inputs.ts';
 import type { IstioMode } from './istio.ts';
 import { KNOWN_DIFFERENCES } from './known-differences.ts';
+import { CLIENT } from './places.ts';
 import { packetOf, type Seen, seenText, type Sighting, type Trial } from './trial.ts';
 
 /** Two verdicts about one packet that should be one. */
@@ -25,7 +26,7 @@ export interface Circumstances {
 /** Where the simulator and the kernel disagree; undefined if they do not. */
 export function judgeSimulator(at: Circumstances, trial: Trial, sighting: Sighting): Disagreement | undefined {
   const { landing, met } = simulated(at, trial, sighting);
-  const lost = trial.direction === 'outbound' && isLost(sighting);
+  const lost = mustBeAnswered(trial, sighting) && isLost(sighting);
   if (!lost && isSame(at, trial, { landing, met }, sighting.seen)) return undefined;
   const found = seenText(sighting.seen) + (lost ? ', and no answer came back' : '');
   return { trial, expected: seenText(landing), found, met };
@@ -36,9 +37,16 @@ function simulated({ ruleset, proxyAway }: Circumstances, trial: Trial, { source
 }
 
 /**
- * Somebody got the packet, but the answer did not come back: conntrack lost the way. Of what a process of the pod sends this must not
- * happen. What arrives from elsewhere may be answered in vain (a query from port 53 looks like an answer), with Istio's rules as with ours.
+ * What a process of the pod sends must be answered. What arrives from elsewhere may be answered in vain: a query from port 53 looks like an
+ * answer. So may the proxy, if it speaks with a client's address and is redirected for its uid or gid: to itself, whose answer then has no
+ * way back. Istio's rules do either, too.
  */
+function mustBeAnswered({ direction, family, from }: Trial, { seen }: Sighting): boolean {
+  if (from.address === CLIENT[family] && seen.kind === 'redirected') return false;
+  return direction === 'outbound';
+}
+
+/** Somebody got the packet, but the answer did not come back. */
 function isLost({ seen, answered }: Sighting): boolean {
   return !answered && seen.kind !== 'dropped' && seen.kind !== 'refused';
 }
