@@ -10,6 +10,8 @@ import { ERROR_CODES } from '../src/errors.ts';
 import { GATE_FLAGS } from '../src/gate/gate-options.ts';
 import { METRICS } from '../src/telemetry/metrics.ts';
 import { commandOutputs } from './docs-commands.ts';
+import { markdown } from './docs-markdown.ts';
+import { settingTables } from './docs-settings.ts';
 
 /**
  * The tables of docs/ that come from the code, by file. `node scripts/docs.ts` writes them between their markers; a unit test compares.
@@ -27,10 +29,13 @@ export function generatedTables(): Readonly<Record<string, string>> {
       ['reason', 'meaning'],
       Object.entries(REASONS).map(([code, meaning]) => [`\`${code}\``, meaning]),
     ),
-    'docs/annotations.md': markdown(
-      ['annotation', 'who sets it', 'meaning'],
-      ANNOTATION_TABLE.map(([key, who, meaning]) => [`\`${key}\``, who, meaning]),
-    ),
+    'docs/annotations.md': [
+      markdown(
+        ['annotation', 'who sets it', 'meaning'],
+        ANNOTATION_TABLE.map(([key, who, meaning]) => [`\`${key}\``, who, meaning]),
+      ),
+      settingTables(),
+    ].join('\n\n'),
     'docs/metrics.md': markdown(
       ['metric', 'type', 'labels', 'meaning'],
       Object.values(METRICS).map((metric) => [
@@ -106,11 +111,6 @@ function flagTable(flags: Readonly<Record<string, FlagRow>>): string {
       flag.brief,
     ]),
   );
-}
-
-function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
 if (import.meta.main) {
