@@ -124,10 +124,10 @@ describe('explain and render', () => {
   it('show the way of a packet, the setting behind each rule, and its end', () => {
     const traced = (...argv: string[]) => run(['trace', '-f', examplePod, ...argv]);
     expect(traced('--from', 'app', '--to', 'tcp://10.0.0.5:443').stdout).toMatch(
-      /redirect to :15001 +because of outbound port: argument --envoy-port\n +ends at: the proxy, port 15001/,
+      /outbound port \(argument --envoy-port\): redirected to port 15001 of the pod\n.*redirect to :15001\n +ends at: the proxy, port 15001/,
     );
     expect(traced('--from', 'app', '--to', 'tcp://10.0.0.5:443', '--uid', '1337').stdout).toMatch(
-      /ends at: 10\.0\.0\.5:443, past the proxy/,
+      /ends at: 10\.0\.0\.5:443, directly[^]*note: it runs under an id of the proxy/,
     );
     const [first] = JSON.parse(traced('--from', 'outside', '--to', 'tcp://pod:9080', '-o', 'json').stdout);
     expect(first).toMatchObject({ captured: true, landing: { kind: 'redirected', port: 15_006 } });
@@ -139,7 +139,7 @@ describe('explain and render', () => {
     ['--to', ['--from', 'app', '--to', 'tcp://a.example:443'], /--to: "tcp:\/\/a\.example:443" is not allowed/],
     ['--to', ['--from', 'outside', '--to', 'tcp://10.0.0.5:443'], /the pod itself/],
     ['--from', ['--from', 'me', '--to', 'tcp://10.0.0.5:443'], /--from: "me".*app, proxy or outside/],
-    ['--uid', ['--from', 'app', '--to', 'tcp://10.0.0.5:443', '--uid', 'root'], /--uid: "root".*a number/],
+    ['--uid', ['--from', 'app', '--to', 'tcp://10.0.0.5:443', '--uid', 'root'], /--uid: "root".*a whole number/],
   ])('trace refuses a %s that cannot be', (_, argv, message) => {
     const { status, stderr } = run(['trace', '-f', examplePod, ...argv]);
     expect(stderr).toMatch(message);

@@ -5,21 +5,20 @@ import { type Given, required } from './given.ts';
 import { requireCapture } from './judge.ts';
 import { readNamespace, readOnePod } from './manifest.ts';
 import { outputOf, print } from './output.ts';
+import { withProgress } from './progress.ts';
 
 /** `apply -f pod.yaml --netns PATH`: what the agent does for a pod, for one netns: rules, proof, mark. */
 export async function applyVerb(given: Given): Promise<number> {
   const output = outputOf(given['output']);
   const netnsPath = required(given, 'netns');
-  const pod = readOnePod(required(given, 'filename'));
+  const pod = readOnePod(required(given, 'filename'), given['namespaceFile']);
   const { ruleset, probes } = requireCapture(pod, readNamespace(given['namespaceFile'], pod), given);
   const { backend } = resolveFlags(BACKEND_FLAGS, given, process.env);
-  const session = (await captureEffect({ backend })).begin({
-    netnsPath,
-    podIPs: pod.podIPs,
-    ruleset,
-    probes,
-    ownUserNamespace: !pod.hostUsers,
-  });
+  const effect = await captureEffect({ backend });
+  const request = { netnsPath, podIPs: pod.podIPs, ruleset, probes, ownUserNamespace: !pod.hostUsers };
+  const session = await withProgress(`still at work in ${netnsPath}: rules, then their proof by live connects`, () =>
+    effect.begin(request),
+  );
   try {
     const outcome = session.finish();
     const { timingsMs } = outcome;

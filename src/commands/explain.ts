@@ -1,4 +1,5 @@
 import type { Desired } from '../agent/desired.ts';
+import { cutToBytes } from '../cut-text.ts';
 import type { CapturePolicy, Cidr, DnsCapture, Selection, Source } from '../capture/policy.ts';
 import { type Given, required } from './given.ts';
 import { judge } from './judge.ts';
@@ -8,7 +9,7 @@ import { emphasis, outputOf, print, table } from './output.ts';
 /** `explain -f pod.yaml`: decision and reason, then each effective value and where it comes from. */
 export async function explainVerb(given: Given): Promise<number> {
   const output = outputOf(given['output']);
-  const explained = readPods(required(given, 'filename')).map(({ pod, source }) => ({
+  const explained = readPods(required(given, 'filename'), given['namespaceFile']).map(({ pod, source }) => ({
     pod: `${pod.namespace}/${pod.name}`,
     source,
     desired: judge(pod, readNamespace(given['namespaceFile'], pod), given),
@@ -16,7 +17,10 @@ export async function explainVerb(given: Given): Promise<number> {
   print(
     output,
     explained.map((one) => ({ pod: one.pod, source: one.source, ...asJson(one.desired) })),
-    explained.flatMap((one) => asText(one.pod, one.desired)),
+    [
+      ...explained.flatMap((one) => asText(one.pod, one.desired)),
+      ...(explained.some((one) => one.desired.decision.reason === 'NoSidecar') ? [NOT_INJECTED] : []),
+    ],
   );
   return 0;
 }
@@ -32,12 +36,17 @@ function asText(pod: string, desired: Desired): string[] {
   const style = action === 'enroll' ? 'green' : action === 'refuse' ? 'red' : 'yellow';
   const head = `${emphasis('bold', pod)}  ${emphasis(style, `${action} ${reason}`)}  ${message}`;
   if (desired.kind !== 'capture') return [head];
+  const [title = '', ...rows] = table([['setting', 'value', 'from'], ...policyRows(desired.policy)]);
   return [
     head,
     `  policy ${desired.ruleset.policyHash}`,
-    ...table(policyRows(desired.policy)).map((row) => `  ${row}`),
+    `  ${emphasis('bold', title)}`,
+    ...rows.map((row) => `  ${row}`),
   ];
 }
+
+const NOT_INJECTED =
+  'A manifest has the proxy once Istio has injected it: kubectl get pod NAME -o yaml, or istioctl kube-inject -f FILE.';
 
 /** In the order in which people ask. */
 const LABELS: Readonly<Record<keyof CapturePolicy, string>> = {
@@ -65,10 +74,12 @@ const LABELS: Readonly<Record<keyof CapturePolicy, string>> = {
   tproxyRouteTable: 'route table of TPROXY',
 };
 
+const TPROXY_ONLY: ReadonlySet<string> = new Set<keyof CapturePolicy>(['tproxyMark', 'tproxyRouteTable']);
+
 function policyRows(policy: CapturePolicy): string[][] {
   const known = (key: string): key is keyof CapturePolicy => key in policy;
   return Object.entries(LABELS).flatMap(([key, label]) => {
-    if (!known(key)) return [];
+    if (!known(key) || (TPROXY_ONLY.has(key) && policy.mode.value !== 'TPROXY')) return [];
     const { value, source } = policy[key];
     return [[label, valueText(value), sourceText(source)]];
   });
@@ -76,12 +87,14 @@ function policyRows(policy: CapturePolicy): string[][] {
 
 function sourceText(source: Source): string {
   if (source.kind === 'default') return "Istio's default";
-  const raw = source.raw === '' ? '""' : source.raw;
-  return `${source.kind} ${source.key} = ${raw}`;
+  const raw = cutToBytes(source.raw === '' ? '""' : source.raw.replaceAll(/\s+/g, ' '), RAW_BYTES_MAX);
+  // A path such as istio-proxy.securityContext.runAsUser says what it is.
+  return source.kind === 'securityContext' ? `${source.key} = ${raw}` : `${source.kind} ${source.key} = ${raw}`;
 }
 
 function valueText(value: unknown): string {
-  if (isSelection(value)) return value.all ? '*' : listText(value.items);
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (isSelection(value)) return value.all ? '* (all)' : listText(value.items);
   if (Array.isArray(value)) return listText(value);
   if (isDns(value)) return value.kind === 'servers' ? `only to ${listText(value.servers.map(addressOf))}` : value.kind;
   if (isCidr(value)) return `${value.address}/${value.prefix}`;
@@ -89,8 +102,14 @@ function valueText(value: unknown): string {
 }
 
 function listText(items: readonly unknown[]): string {
-  return items.length === 0 ? 'none' : items.map(valueText).join(',');
+  if (items.length === 0) return 'none';
+  const more = items.length > LISTED_MAX ? [`and ${items.length - LISTED_MAX} more`] : [];
+  return [...items.slice(0, LISTED_MAX).map(valueText), ...more].join(', ');
 }
+
+/** A line stays one a person can read; `-o json` has all. */
+const LISTED_MAX = 8;
+const RAW_BYTES_MAX = 80;
 
 function addressOf({ address }: Cidr): string {
   return address;

@@ -2,15 +2,20 @@ import { readFileSync, statSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { ControllerError, errnoOf, messageOf } from '../errors.ts';
 import { parseNamespace } from '../pod/parse-pod.ts';
-import { podsOfManifest } from '../pod/parse-manifest.ts';
+import { type ManifestPod, podsOfManifest } from '../pod/parse-manifest.ts';
 import type { Namespace, Pod } from '../pod/pod.ts';
 
 /** A manifest larger than etcd's limit for one object times a long list is not one. */
 const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;
 
-/** The pods of a manifest file; `-` is standard input. Throws `FileUnreadable` or `ManifestInvalid` naming the file and the place. */
-export function readPods(file: string): readonly { readonly pod: Pod; readonly source: string }[] {
-  const pods = podsOfManifest(readDocuments(file));
+/**
+ * The pods of a manifest file; `-` is standard input. Objects that name no namespace are in that of `namespaceFile`, as with
+ * `kubectl apply -n`. Throws `FileUnreadable` or `ManifestInvalid` naming the file and the place.
+ */
+export function readPods(file: string, namespaceFile?: string): readonly ManifestPod[] {
+  const documents = readDocuments(file);
+  const name = namespaceFile === undefined ? undefined : namespaceIn(namespaceFile).name;
+  const pods = podsOfManifest(name === undefined ? documents : documents.map((one) => inNamespace(one, name)));
   if (pods.length === 0) {
     throw new ControllerError('ManifestInvalid', `${shownName(file)}: holds no pod and nothing with a pod template`);
   }
@@ -18,8 +23,8 @@ export function readPods(file: string): readonly { readonly pod: Pod; readonly s
 }
 
 /** Exactly one pod, for verbs that work on one netns. */
-export function readOnePod(file: string): Pod {
-  const pods = readPods(file);
+export function readOnePod(file: string, namespaceFile?: string): Pod {
+  const pods = readPods(file, namespaceFile);
   const [first] = pods;
   if (first === undefined || pods.length > 1) {
     throw new ControllerError(
@@ -33,8 +38,7 @@ export function readOnePod(file: string): Pod {
 /** The Namespace a pod is judged with: the one in the file, or one without annotations. */
 export function readNamespace(file: string | undefined, pod: Pod): Namespace {
   if (file === undefined) return { name: pod.namespace, annotations: {}, labels: {} };
-  const [document] = readDocuments(file);
-  const namespace = parseNamespace(document);
+  const namespace = namespaceIn(file);
   if (namespace.name !== pod.namespace) {
     throw new ControllerError(
       'ManifestInvalid',
@@ -42,6 +46,23 @@ export function readNamespace(file: string | undefined, pod: Pod): Namespace {
     );
   }
   return namespace;
+}
+
+function namespaceIn(file: string): Namespace {
+  const [document] = readDocuments(file);
+  return parseNamespace(document);
+}
+
+/** The object with that namespace if it names none; a List's items each. */
+function inNamespace(document: unknown, namespace: string): unknown {
+  if (!isObject(document)) return document;
+  const { items, metadata } = document;
+  if (Array.isArray(items)) return { ...document, items: items.map((item: unknown) => inNamespace(item, namespace)) };
+  return isObject(metadata) ? { ...document, metadata: { namespace, ...metadata } } : document;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function readDocuments(file: string): readonly unknown[] {

@@ -2,80 +2,154 @@ import { isIP } from 'node:net';
 import { containsCidr, parseCidr } from '../capture/cidr.ts';
 import type { CapturePolicy, Cidr } from '../capture/policy.ts';
 import { ControllerError } from '../errors.ts';
-import type { Pod } from '../pod/pod.ts';
+import type { Pod, SecurityContext } from '../pod/pod.ts';
 import type { Packet } from '../ruleset/packet.ts';
 import type { Given } from './given.ts';
+
+/** What `--from`, `--to`, `--uid`, `--gid` and `--interface` ask for. */
+export interface TraceRequest {
+  readonly from: 'app' | 'proxy' | 'outside';
+  readonly protocol: 'tcp' | 'udp';
+  /** `pod`, `pod6` (the pod by IPv6), or a canonical address. */
+  readonly host: string;
+  readonly port: number;
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  readonly interface: string | undefined;
+}
 
 /** Where a manifest names no address, the pod has one for documentation (RFC 5737, RFC 3849). */
 const STAND_IN = { 4: '198.51.100.10', 6: '2001:db8::10' } as const;
 const OUTSIDE = { 4: '203.0.113.1', 6: '2001:db8:ffff::1' } as const;
+/** Any port the kernel could have chosen; no rule asks for one of these. */
+const EPHEMERAL_PORT = 40_000;
 const LOOPBACK: readonly Cidr[] = [
   { family: 4, address: '127.0.0.0', prefix: 8 },
   { family: 6, address: '::1', prefix: 128 },
 ];
 /** An application that says nothing of its user; any id that is not the proxy's takes the same way. */
 const APP_ID = 1_000;
+/** (uid_t)-1 is nobody's id. */
+const ID_MAX = 4_294_967_294;
 
-/** The packet that `--from`, `--to`, `--uid`, `--gid` and `--interface` describe. Throws `Usage` naming the flag and what is allowed. */
-export function packetFor(
-  pod: Pod,
-  policy: CapturePolicy,
-  asked: { readonly from: string; readonly to: string; readonly given: Given },
-): Packet {
-  const { protocol, host, port } = target(asked.to);
-  const family = host.includes(':') ? 6 : 4;
-  const own = pod.podIPs.find((ip) => ip.includes(':') === (family === 6)) ?? STAND_IN[family];
-  const address = host === 'pod' ? own : host;
-  const inbound = asked.from === 'outside';
-  const within = address === own || isLoopback(address);
-  if (inbound && !within) throw usage('--to', asked.to, 'the pod itself (tcp://pod:PORT) with --from outside');
+/** Throws `Usage` naming the flag, its value and what is allowed. */
+export function traceRequest(from: string, to: string, given: Given): TraceRequest {
+  if (from !== 'app' && from !== 'proxy' && from !== 'outside') throw usage('--from', from, 'app, proxy or outside');
+  const { protocol, host, port } = target(to);
+  return {
+    from,
+    protocol,
+    host,
+    port,
+    uid: idOf('uid', from, given),
+    gid: idOf('gid', from, given),
+    interface: interfaceOf(from, given['interface']),
+  };
+}
+
+/** The first packet of a connection as the pod's rules meet it. Throws `Usage` if it cannot be one of this pod. */
+export function packetFor(pod: Pod, policy: CapturePolicy, request: TraceRequest): Packet {
+  const { from, protocol, host, port } = request;
+  const family = host === 'pod6' || host.includes(':') ? 6 : 4;
+  const own = ownAddress(pod, host) ?? pod.podIPs.find((ip) => ip.includes(':') === (family === 6)) ?? STAND_IN[family];
+  const address = isPod(host) ? own : host;
+  const inbound = from === 'outside';
+  const within = isPod(host) || pod.podIPs.includes(host) || isLoopback(host);
+  if (inbound && (!within || isLoopback(host))) {
+    const known = pod.podIPs.length === 0 ? '' : ` (${pod.podIPs.join(' or ')})`;
+    throw usage('--to', host, `the pod itself${known} with --from outside: ${protocol}://pod:${port} or pod6`);
+  }
   return {
     direction: inbound ? 'inbound' : 'outbound',
-    family,
+    family: familyOf(address),
     protocol,
-    source: { address: inbound ? OUTSIDE[family] : isLoopback(address) ? address : own, port: 40_000 },
+    source: {
+      address: inbound ? OUTSIDE[familyOf(address)] : isLoopback(address) ? address : own,
+      port: EPHEMERAL_PORT,
+    },
     destination: { address, port },
-    interface: asked.given['interface'] ?? (within && !inbound ? 'lo' : 'eth0'),
-    owner: inbound ? undefined : owner(pod, policy, asked),
+    interface: request.interface ?? (within && !inbound ? 'lo' : 'eth0'),
+    owner: inbound ? undefined : ownerOf(pod, policy, request),
     mark: 0,
     connection: { state: 'new', mark: 0 },
   };
 }
 
-function target(text: string): { readonly protocol: 'tcp' | 'udp'; readonly host: string; readonly port: number } {
+function target(text: string): Pick<TraceRequest, 'protocol' | 'host' | 'port'> {
   const match = /^(tcp|udp):\/\/(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.]+)):([1-9][0-9]{0,4})$/.exec(text);
   const [, protocol, bracketed, plain, portText] = match ?? [];
-  const named = plain === 'localhost' ? '127.0.0.1' : (bracketed ?? plain);
+  const host =
+    plain !== undefined && isPod(plain) ? plain : addressOf(plain === 'localhost' ? '127.0.0.1' : (bracketed ?? plain));
   const port = Number(portText);
-  const known = named === 'pod' || (named !== undefined && isIP(named) === (bracketed === undefined ? 4 : 6));
-  if ((protocol !== 'tcp' && protocol !== 'udp') || named === undefined || !known || port > 65_535) {
-    throw usage('--to', text, 'tcp://ADDRESS:PORT or udp://ADDRESS:PORT, IPv6 in brackets, `pod` for the pod itself');
+  const fits = isPod(host ?? '') || (bracketed === undefined) === (isIP(host ?? '') === 4);
+  if ((protocol !== 'tcp' && protocol !== 'udp') || host === undefined || !fits || port > 65_535) {
+    throw usage(
+      '--to',
+      text,
+      'tcp://ADDRESS:PORT or udp://ADDRESS:PORT, an IPv6 address in brackets; instead of an address also pod, pod6 or localhost. Other names are not looked up',
+    );
   }
-  return { protocol, host: canonical(named), port };
+  return { protocol, host, port };
 }
 
-function canonical(address: string): string {
-  const parsed = address.includes(':') ? parseCidr(`${address}/128`) : undefined;
-  return parsed?.ok === true ? parsed.value.address : address;
+function isPod(host: string): boolean {
+  return host === 'pod' || host === 'pod6';
 }
 
-function owner(
-  pod: Pod,
-  policy: CapturePolicy,
-  { from, given }: { readonly from: string; readonly given: Given },
-): { readonly uid: number; readonly gid: number } {
-  const proxy = { uid: policy.proxyUids.value[0] ?? 0, gid: policy.proxyGids.value[0] ?? 0 };
-  const app = { uid: pod.securityContext.runAsUser ?? APP_ID, gid: pod.securityContext.runAsGroup ?? APP_ID };
-  if (from !== 'app' && from !== 'proxy') throw usage('--from', from, 'app, proxy or outside');
-  const who = from === 'proxy' ? proxy : app;
-  return { uid: id(given, 'uid') ?? who.uid, gid: id(given, 'gid') ?? who.gid };
+/** The pod's address that the host stands for, if the manifest knows it. */
+function ownAddress(pod: Pod, host: string): string | undefined {
+  if (host === 'pod') return pod.podIPs[0];
+  return host === 'pod6' ? pod.podIPs.find((ip) => ip.includes(':')) : undefined;
 }
 
-function id(given: Given, name: 'uid' | 'gid'): number | undefined {
+function familyOf(address: string): 4 | 6 {
+  return address.includes(':') ? 6 : 4;
+}
+
+/** In canonical form; IPv4 in IPv6 form is on no wire. */
+function addressOf(text: string | undefined): string | undefined {
+  const family = isIP(text ?? '');
+  const parsed = family === 0 ? undefined : parseCidr(`${text}/${family === 4 ? 32 : 128}`);
+  return parsed?.ok === true ? parsed.value.address : undefined;
+}
+
+function ownerOf(pod: Pod, policy: CapturePolicy, { from, uid, gid }: TraceRequest): Packet['owner'] {
+  const { proxyUids, proxyGids } = policy;
+  if (from === 'proxy') return { uid: uid ?? proxyUids.value[0] ?? 0, gid: gid ?? proxyGids.value[0] ?? 0 };
+  const said = applicationContext(pod);
+  return {
+    uid: uid ?? said?.runAsUser ?? pod.securityContext.runAsUser ?? other(proxyUids.value),
+    gid: gid ?? said?.runAsGroup ?? pod.securityContext.runAsGroup ?? other(proxyGids.value),
+  };
+}
+
+/** Of the first container that is neither the proxy nor starts before it. */
+function applicationContext(pod: Pod): SecurityContext | undefined {
+  return pod.containers.find(({ args }) => args[0] !== 'proxy')?.securityContext;
+}
+
+function other(ids: readonly number[]): number {
+  let id = APP_ID;
+  while (ids.includes(id)) id += 1;
+  return id;
+}
+
+function idOf(name: 'uid' | 'gid', from: string, given: Given): number | undefined {
   const text = given[name];
   if (text === undefined) return undefined;
-  if (!/^(0|[1-9][0-9]{0,9})$/.test(text)) throw usage(`--${name}`, text, 'a number');
-  return Number(text);
+  if (from === 'outside') throw usage(`--${name}`, text, 'none with --from outside: no process of the pod sends that');
+  const id = /^(0|[1-9][0-9]{0,9})$/.test(text) ? Number(text) : Number.NaN;
+  if (!(id <= ID_MAX)) throw usage(`--${name}`, text, `a whole number from 0 to ${ID_MAX}`);
+  return id;
+}
+
+function interfaceOf(from: string, name: string | undefined): string | undefined {
+  if (name === undefined) return undefined;
+  // IFNAMSIZ: at most 15 bytes.
+  if (!/^[A-Za-z0-9_.-]{1,15}$/.test(name))
+    throw usage('--interface', name, 'a name such as eth0, at most 15 characters');
+  if (from === 'outside' && name === 'lo') throw usage('--interface', name, 'any but lo with --from outside');
+  return name;
 }
 
 function isLoopback(address: string): boolean {

@@ -89,6 +89,14 @@ function rule(part: Partial<Rule>): Rule {
   return { matches: [], verdict: { kind: 'accept' }, reason: 'test', ...part };
 }
 
+function port(kind: 'sourcePort' | 'destinationPort', number: number) {
+  return { kind, protocol: 'tcp', ports: { port: number } } as const;
+}
+
+function range(kind: 'sourceAddress' | 'destinationAddress', address: string) {
+  return { kind, addresses: { family: 4, address, prefix: 24 } } as const;
+}
+
 describe('matches', () => {
   const sets: Ruleset['sets'] = [
     { name: 'ports', type: 'port', elements: [80, 443] },
@@ -113,6 +121,35 @@ describe('matches', () => {
     expect(met({ kind: 'socketUid', id: 1000, negate: false })).toBe(true);
     expect(met({ kind: 'packetMark', mark: 7, negate: true })).toBe(true);
     expect(met({ kind: 'connectionState', states: ['invalid', 'new'] })).toBe(true);
+  });
+
+  it.each([
+    ['inputInterface', { kind: 'inputInterface', name: 'eth0' }, { kind: 'inputInterface', name: 'lo' }],
+    ['sourcePort', port('sourcePort', 40_000), port('sourcePort', 40_001)],
+    ['destinationPort', port('destinationPort', 80), port('destinationPort', 81)],
+    ['sourceAddress', range('sourceAddress', '198.51.100.0'), range('sourceAddress', '198.51.101.0')],
+    ['destinationAddress', range('destinationAddress', '203.0.113.0'), range('destinationAddress', '192.0.2.0')],
+    ['packetMark', { kind: 'packetMark', mark: 5 }, { kind: 'packetMark', mark: 6 }],
+    ['connectionMark', { kind: 'connectionMark', mark: 3 }, { kind: 'connectionMark', mark: 4 }],
+  ] as const)('%s turns around when negated', (_, right, wrong) => {
+    const packet: Packet = { ...outside, mark: 5, connection: { state: 'new', mark: 3 } };
+    expect([met({ ...right, negate: false }, packet), met({ ...right, negate: true }, packet)]).toEqual([true, false]);
+    expect([met({ ...wrong, negate: false }, packet), met({ ...wrong, negate: true }, packet)]).toEqual([false, true]);
+  });
+
+  it.each(['socketUid', 'socketGid', 'outputInterface'] as const)('%s turns around when negated', (kind) => {
+    const [right, wrong] =
+      kind === 'outputInterface'
+        ? [
+            { kind, name: 'eth0' },
+            { kind, name: 'lo' },
+          ]
+        : [
+            { kind, id: 1000 },
+            { kind, id: 1001 },
+          ];
+    expect([met({ ...right, negate: false }), met({ ...right, negate: true })]).toEqual([true, false]);
+    expect([met({ ...wrong, negate: false }), met({ ...wrong, negate: true })]).toEqual([false, true]);
   });
 
   it('of another protocol, another family or nobody do not hold, negated or not', () => {
@@ -232,7 +269,7 @@ describe('what rules do', () => {
 });
 
 const negate = fc.boolean();
-const port = fc.integer({ min: 0, max: 3 });
+const anyPort = fc.integer({ min: 0, max: 3 });
 const id = fc.constantFrom(0, 1000, 1337);
 const mark = fc.constantFrom(0, 1337);
 const family = fc.constantFrom(4 as const, 6 as const);
@@ -240,7 +277,7 @@ const protocol = fc.constantFrom('tcp' as const, 'udp' as const);
 const states = fc.constantFrom('new', 'established', 'related', 'invalid', 'untracked');
 const ofFamily = (chosen: 4 | 6) => (chosen === 4 ? '203.0.113.1' : '2001:db8::1');
 const ports = fc.oneof(
-  port.map((one) => ({ port: one })),
+  anyPort.map((one) => ({ port: one })),
   fc.constantFrom({ set: 'ports' }, { set: 'nothing' }),
 );
 const addresses = fc.oneof(
@@ -269,8 +306,8 @@ const anyMatch: fc.Arbitrary<Rule['matches'][number]> = fc.oneof(
 const anyVerdict: fc.Arbitrary<Rule['verdict']> = fc.oneof(
   fc.record({ kind: fc.constantFrom('return', 'accept', 'drop', 'saveMark', 'restoreMark') }),
   fc.record({ kind: fc.constant('jump' as const), chain: fc.constantFrom('inner', 'circle', 'nowhere') }),
-  fc.record({ kind: fc.constant('redirect' as const), port }),
-  fc.record({ kind: fc.constant('tproxy' as const), family, port, mark }),
+  fc.record({ kind: fc.constant('redirect' as const), port: anyPort }),
+  fc.record({ kind: fc.constant('tproxy' as const), family, port: anyPort, mark }),
   fc.record({ kind: fc.constant('setMark' as const), mark }),
   fc.record({ kind: fc.constant('zone' as const), zone: fc.constantFrom(1, 2) }),
 );
@@ -305,7 +342,7 @@ const anyRuleset: fc.Arbitrary<Ruleset> = fc.tuple(anyRules, anyRules, anyRules,
 );
 
 const anyPacket: fc.Arbitrary<Packet> = family.chain((chosen) => {
-  const end = fc.record({ address: fc.constant(ofFamily(chosen)), port });
+  const end = fc.record({ address: fc.constant(ofFamily(chosen)), port: anyPort });
   return fc.record({
     direction: fc.constantFrom('inbound' as const, 'outbound' as const),
     family: fc.constant(chosen),
