@@ -26,7 +26,7 @@ export interface Circumstances {
 /** Where the simulator and the kernel disagree; undefined if they do not. */
 export function judgeSimulator(at: Circumstances, trial: Trial, sighting: Sighting): Disagreement | undefined {
   const { landing, met } = simulated(at, trial, sighting);
-  const lost = mustBeAnswered(trial, sighting) && isLost(sighting);
+  const lost = mustBeAnswered(trial, landing) && isLost(sighting);
   if (!lost && isSame(at, trial, { landing, met }, sighting.seen)) return undefined;
   const found = seenText(sighting.seen) + (lost ? ', and no answer came back' : '');
   return { trial, expected: seenText(landing), found, met };
@@ -41,8 +41,8 @@ function simulated({ ruleset, proxyAway }: Circumstances, trial: Trial, { source
  * answer. So may the proxy, if it speaks with a client's address and is redirected for its uid or gid: to itself, whose answer then has no
  * way back. Istio's rules do either, too.
  */
-function mustBeAnswered({ direction, family, from }: Trial, { seen }: Sighting): boolean {
-  if (from.address === CLIENT[family] && seen.kind === 'redirected') return false;
+function mustBeAnswered({ direction, family, from }: Trial, landing: Landing): boolean {
+  if (from.address === CLIENT[family] && landing.kind === 'redirected') return false;
   return direction === 'outbound';
 }
 
