@@ -30,7 +30,7 @@ export function dnsCapture(
   const everything = firstOf(
     [argument(inputs, ARGUMENTS.captureAllDns)],
     parseBoolean,
-    istioDefault(inputs.istioArguments === undefined),
+    istioDefault(isForCni(inputs)),
     problems,
   );
   const { source } = captured;
@@ -39,6 +39,13 @@ export function dnsCapture(
   if (everything.value || known === undefined) return { value: ALL, source };
   const servers = known.flatMap(serverOf).slice(0, NAMESERVERS_MAX);
   return { value: servers.length === 0 ? OFF : { kind: 'servers', servers: distinct(servers) }, source };
+}
+
+/** Nobody carries arguments, or only the container that checks what Istio's CNI plugin did, and which writes no rule. */
+function isForCni({ istioArguments }: Inputs): boolean {
+  if (istioArguments === undefined) return true;
+  const skips = parseBoolean(istioArguments.values.get('skip-rule-apply') ?? 'false');
+  return skips.ok && skips.value;
 }
 
 /** A text that is no address is passed over, as by Istio's tool. An IPv4 address in IPv6 form is IPv4 on the wire, and no IPv6 rule would match it. */

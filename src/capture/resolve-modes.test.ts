@@ -51,6 +51,14 @@ describe('DNS capture', () => {
     expect(servers({ proxyEnv: DNS_ON, nameservers: ['10.96.0.10'] })).toBe('all');
   });
 
+  it('takes every query of a pod whose arguments only check the work of the CNI plugin', () => {
+    const inherited = ['--redirect-dns', '--run-validation', '--skip-rule-apply'];
+    expect(servers({ inherited, nameservers: ['10.96.0.10'] })).toBe('all');
+    expect(servers({ inherited: [...inherited, '--skip-rule-apply=false'], nameservers: ['10.96.0.10'] })).not.toBe(
+      'all',
+    );
+  });
+
   it("takes those to the pod's own servers in init mode, as the init container does", () => {
     const nameservers = ['10.96.0.10', '2001:DB8::0:A', '10.96.0.10', 'fe80::1%eth0', 'dns.example', '::ffff:10.0.0.1'];
     expect(servers({ inherited: ['--redirect-dns'], nameservers })).toEqual(['10.96.0.10/32', '2001:db8::a/128']);

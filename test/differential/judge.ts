@@ -1,3 +1,4 @@
+import type { Landing } from '../../src/ruleset/packet.ts';
 import type { Ruleset } from '../../src/ruleset/ruleset.ts';
 import { type MetRule, simulate, type Simulation } from '../../src/ruleset/simulate.ts';
 import type { Inputs } from './inputs.ts';
