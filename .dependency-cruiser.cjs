@@ -14,7 +14,7 @@ const allowed = {
   kube: [],
   telemetry: [],
   admission: ['pod', 'enrollment', 'capture'],
-  config: ['capture', 'enrollment', 'telemetry'],
+  config: ['capture', 'enrollment', 'telemetry', 'backend/choose'],
   gate: ['netns/mark-text'],
   agent: ['pod', 'enrollment', 'capture', 'ruleset', 'backend', 'netns', 'sandbox', 'kube', 'telemetry'],
 };

@@ -17,7 +17,7 @@ const ROUNDS = 60;
 const NETNS = `pnc-bench-${process.pid}`;
 const PATH = `/run/netns/${NETNS}`;
 
-const pod = readOnePod(join(resolve(import.meta.dirname, '..'), 'examples', 'pod.yaml'));
+const { pod } = readOnePod(join(resolve(import.meta.dirname, '..'), 'examples', 'pod.yaml'));
 const resolved = resolvePolicy(pod, NO_DEFAULTS, { sidecarName: 'istio-proxy' });
 if (!resolved.ok) throw new Error('examples/pod.yaml has no usable policy');
 const ruleset = buildRuleset(resolved.policy);

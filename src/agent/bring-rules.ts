@@ -15,29 +15,23 @@ export interface RulesTask {
  * Routes come first: rules that mark packets for a table that is not there would let them go where they were going.
  */
 export function bringRules(
-  {
-    backends,
-    addRouting,
-    trimRouting,
-    inspectRouting,
-  }: Pick<NetnsEffects, 'backends' | 'addRouting' | 'trimRouting' | 'inspectRouting'>,
+  { backends, addRouting, inspectRouting }: Pick<NetnsEffects, 'backends' | 'addRouting' | 'inspectRouting'>,
   { ruleset, mark, ownUserNamespace }: RulesTask,
 ): BroughtRules & { readonly backend: BackendName } {
   const fresh = mark.kind === 'none';
-  const marked = mark.kind === 'ready' && mark.policyHash === ruleset.policyHash;
-  const routingDrift = marked ? inspectRouting(ruleset.routing) : [];
-  const reroute = !marked || routingDrift.length > 0;
-  const added = reroute && addRouting(ruleset.routing).changed;
-  const { backend, leftBehind } = backends.choose({ fresh, ownUserNamespace });
   const readyHash = mark.kind === 'ready' ? mark.policyHash : undefined;
+  const marked = readyHash === ruleset.policyHash;
+  const routingDrift = marked ? inspectRouting(ruleset.routing) : [];
+  const routing = !marked || routingDrift.length > 0 ? addRouting(ruleset.routing) : undefined;
+  const { backend, leftBehind } = backends.choose({ fresh, ownUserNamespace });
   const brought = backend.bring({ ruleset, fresh, readyHash });
   for (const other of leftBehind) other.clean();
   // What another policy needed goes last: until just now its rules marked packets.
-  const trimmed = reroute && trimRouting(ruleset.routing).changed;
+  const trimmed = routing?.trim() === true;
   return {
     ...brought,
     backend: backend.name,
     drift: [...routingDrift, ...brought.drift],
-    written: brought.written || added || trimmed || leftBehind.length > 0,
+    written: brought.written || routing?.changed === true || trimmed || leftBehind.length > 0,
   };
 }

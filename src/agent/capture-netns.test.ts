@@ -131,9 +131,8 @@ function kernel() {
       step('route');
       const changed = state.routingDrift.length > 0;
       state.routingDrift = [];
-      return { changed };
+      return { changed, trim: () => false };
     },
-    trimRouting: () => ({ changed: false }),
     inspectRouting: () => state.routingDrift,
     cleanRouting: () => false,
     clearMark: () => {

@@ -7,7 +7,7 @@ import type { Mark } from '../netns/mark-text.ts';
 import { addressesHere, enterNetns, type Netns, openNetns, warmThreadPool } from '../netns/netns.ts';
 import { type ProbeOptions, runProbes } from '../netns/probe.ts';
 import type { ProbeResult } from '../netns/probe-result.ts';
-import { addRouting, cleanRouting, inspectRouting, trimRouting } from '../netns/routing.ts';
+import { type AddedRouting, addRouting, cleanRouting, inspectRouting } from '../netns/routing.ts';
 import { canonical } from '../netns/sockaddr.ts';
 import type { Probe } from '../ruleset/probe.ts';
 import type { Routing } from '../ruleset/ruleset.ts';
@@ -22,9 +22,7 @@ export interface NetnsEffects {
   readonly readMark: () => Mark;
   readonly writeMark: (text: string) => void;
   readonly clearMark: () => void;
-  /** What the policy needs and lacks; then what another policy needed. */
-  readonly addRouting: (routing: Routing) => { readonly changed: boolean };
-  readonly trimRouting: (routing: Routing) => { readonly changed: boolean };
+  readonly addRouting: (routing: Routing) => AddedRouting;
   readonly inspectRouting: (routing: Routing) => readonly Drift[];
   /** False if there was nothing of ours. */
   readonly cleanRouting: () => boolean;
@@ -50,7 +48,6 @@ export async function kernelEffects(
     writeMark,
     clearMark,
     addRouting,
-    trimRouting,
     inspectRouting,
     cleanRouting,
     runProbes,

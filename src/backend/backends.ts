@@ -50,7 +50,8 @@ export interface BackendsOptions {
 export function createBackends(options: BackendsOptions): Backends {
   const { choice, makers } = options;
   const made = new Map<BackendName, Backend>();
-  const problems = new Map<BackendName, ControllerError>();
+  /** Of those that were checked; undefined: it works. */
+  const problems = new Map<BackendName, ControllerError | undefined>();
 
   function backendOf(name: BackendName): Backend {
     const backend = made.get(name) ?? makers[name].make();
@@ -58,17 +59,16 @@ export function createBackends(options: BackendsOptions): Backends {
     return backend;
   }
 
-  const checked = new Set<BackendName>();
   function problemOf(name: BackendName): ControllerError | undefined {
-    if (checked.has(name)) return problems.get(name);
+    if (problems.has(name)) return problems.get(name);
     try {
       makers[name].check();
+      problems.set(name, undefined);
     } catch (error: unknown) {
       // Without the privilege none would work; and what failed for want of time may work the next time.
       if (!isControllerError(error) || isControllerError(error, 'NotPermitted', 'ProgramFailed')) throw error;
       problems.set(name, error);
     }
-    checked.add(name);
     return problems.get(name);
   }
 

@@ -2,7 +2,8 @@ import { ControllerError } from '../errors.ts';
 import { BACKEND_NAMES, type BackendName } from './backend.ts';
 
 /** `auto`: the first that works on the node. A name: that one, except where rules of another one stand already. */
-export type BackendChoice = 'auto' | BackendName;
+export const BACKEND_CHOICES = ['auto', ...BACKEND_NAMES] as const;
+export type BackendChoice = (typeof BACKEND_CHOICES)[number];
 
 /** Where rules can stand. Both ways of nft write the same table. */
 export type RuleHolder = 'nft' | 'iptables-nft' | 'iptables-legacy';

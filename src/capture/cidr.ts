@@ -64,6 +64,17 @@ export function holdsAddress(range: Cidr, address: string): boolean {
   return host.ok && containsCidr(range, host.value);
 }
 
+/** What is sent there never leaves the pod. */
+const LOOPBACK_RANGES: readonly Cidr[] = [
+  { family: 4, address: '127.0.0.0', prefix: 8 },
+  { family: 6, address: '::1', prefix: 128 },
+];
+
+/** Is this address, in plain form, one of loopback's? */
+export function isLoopbackAddress(address: string): boolean {
+  return LOOPBACK_RANGES.some((range) => holdsAddress(range, address));
+}
+
 /** The nth address of a range, in canonical form. */
 export function addressIn(cidr: Cidr, offset: bigint): string {
   return cidr.family === 4 ? ipv4Text(addressBits(cidr) + offset) : ipv6Text(addressBits(cidr) + offset);

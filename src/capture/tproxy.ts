@@ -3,8 +3,8 @@ import { ARGUMENTS } from './istio-arguments.ts';
 import { accepted, type Parsed, refused } from './parsed.ts';
 import type { Problem, Sourced } from './policy.ts';
 
-/** Istio's second mark, of what the proxy sends to its own pod: no connection of the proxy may carry it. */
-const SELF_MARK = 1_338;
+/** Istio's second mark (constants.OutboundMark), of what the proxy sends to its own pod; it comes back as inbound. No connection of the proxy may carry it. */
+export const SELF_MARK = 1_338;
 const UINT32_MAX = 4_294_967_295;
 /** RT_TABLE_DEFAULT to RT_TABLE_LOCAL (linux/rtnetlink.h): the kernel's own, which every packet is routed by. */
 const KERNEL_TABLES = [253, 254, 255];

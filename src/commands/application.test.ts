@@ -112,6 +112,10 @@ describe('explain and render', () => {
     );
     expect(run(['explain', '-f', '-'], { input: pod }).stdout).toContain('NotSelected');
     expect(run(['explain', '-f', '-', '-n', namespace], { input: pod }).stdout).toContain('enroll Enrolled');
+    // Standard input can be read only once.
+    const given =
+      'kind: Namespace\nmetadata: {name: ns, annotations: {istio-pod-network-controller/initialize: "true"}}';
+    expect(run(['explain', '-f', fileWith('a.yaml', pod), '-n', '-'], { input: given }).stdout).toContain('Enrolled');
     const other = run(['explain', '-f', '-', '-n', namespace], {
       input: pod.replace('namespace: ns', 'namespace: other'),
     });

@@ -1,9 +1,9 @@
 import { captureEffect } from '../agent/capture-netns.ts';
 import { resolveFlags } from '../config/flag.ts';
 import { BACKEND_FLAGS } from '../config/flags.ts';
+import { podKey } from '../pod/pod.ts';
 import { type Given, required } from './given.ts';
-import { requireCapture } from './judge.ts';
-import { readNamespace, readOnePod } from './manifest.ts';
+import { judgeCaptured } from './judge.ts';
 import { outputOf, print } from './output.ts';
 import { withProgress } from './progress.ts';
 
@@ -11,8 +11,8 @@ import { withProgress } from './progress.ts';
 export async function applyVerb(given: Given): Promise<number> {
   const output = outputOf(given['output']);
   const netnsPath = required(given, 'netns');
-  const pod = readOnePod(required(given, 'filename'), given['namespaceFile']);
-  const { ruleset, probes } = requireCapture(pod, readNamespace(given['namespaceFile'], pod), given);
+  const { pod, desired } = judgeCaptured(given);
+  const { ruleset, probes } = desired;
   const { backend } = resolveFlags(BACKEND_FLAGS, given, process.env);
   const effect = await captureEffect({ backend });
   const request = { netnsPath, podIPs: pod.podIPs, ruleset, probes, ownUserNamespace: !pod.hostUsers };
@@ -22,13 +22,9 @@ export async function applyVerb(given: Given): Promise<number> {
   try {
     const outcome = session.finish();
     const { timingsMs } = outcome;
-    print(
-      output,
-      { pod: `${pod.namespace}/${pod.name}`, netns: netnsPath, policyHash: ruleset.policyHash, ...outcome },
-      [
-        `${outcome.action} policy ${ruleset.policyHash} in ${netnsPath} by ${outcome.backend} (${timingsMs.total.toFixed(2)} ms, proof ${timingsMs.probe.toFixed(2)} ms)`,
-      ],
-    );
+    print(output, { pod: podKey(pod), netns: netnsPath, policyHash: ruleset.policyHash, ...outcome }, [
+      `${outcome.action} policy ${ruleset.policyHash} in ${netnsPath} by ${outcome.backend} (${timingsMs.total.toFixed(2)} ms, proof ${timingsMs.probe.toFixed(2)} ms)`,
+    ]);
     return 0;
   } finally {
     session.close();

@@ -1,5 +1,5 @@
 import { type Application, type CommandContext, proposeCompletions } from '@stricli/core';
-import { ControllerError } from '../errors.ts';
+import { notAllowed } from './given.ts';
 
 /** What shells call for proposals; it is no verb and stands in no help. */
 export const COMPLETE = '__complete';
@@ -17,7 +17,7 @@ export function completionScript(shell: string): string {
     case 'fish':
       return FISH;
     default:
-      throw new ControllerError('Usage', `completion: ${JSON.stringify(shell)} is not allowed: ${SHELLS.join(', ')}`);
+      throw notAllowed('completion', shell, SHELLS.join(', '));
   }
 }
 

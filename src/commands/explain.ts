@@ -1,19 +1,15 @@
 import type { Desired } from '../agent/desired.ts';
 import { cutToBytes } from '../cut-text.ts';
 import type { CapturePolicy, Cidr, DnsCapture, Selection, Source } from '../capture/policy.ts';
-import { type Given, required } from './given.ts';
-import { judge } from './judge.ts';
-import { readNamespace, readPods } from './manifest.ts';
+import { podKey } from '../pod/pod.ts';
+import type { Given } from './given.ts';
+import { judgePods } from './judge.ts';
 import { emphasis, outputOf, print, table } from './output.ts';
 
 /** `explain -f pod.yaml`: decision and reason, then each effective value and where it comes from. */
 export async function explainVerb(given: Given): Promise<number> {
   const output = outputOf(given['output']);
-  const explained = readPods(required(given, 'filename'), given['namespaceFile']).map(({ pod, source }) => ({
-    pod: `${pod.namespace}/${pod.name}`,
-    source,
-    desired: judge(pod, readNamespace(given['namespaceFile'], pod), given),
-  }));
+  const explained = judgePods(given).map(({ pod, source, desired }) => ({ pod: podKey(pod), source, desired }));
   print(
     output,
     explained.map((one) => ({ pod: one.pod, source: one.source, ...asJson(one.desired) })),

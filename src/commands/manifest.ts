@@ -8,22 +8,29 @@ import type { Namespace, Pod } from '../pod/pod.ts';
 /** A manifest larger than etcd's limit for one object times a long list is not one. */
 const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;
 
+/** A pod of a manifest and the Namespace it is judged with: the one in the file, or one without annotations. */
+export interface GivenPod extends ManifestPod {
+  readonly namespace: Namespace;
+}
+
 /**
  * The pods of a manifest file; `-` is standard input. Objects that name no namespace are in that of `namespaceFile`, as with
  * `kubectl apply -n`. Throws `FileUnreadable` or `ManifestInvalid` naming the file and the place.
  */
-export function readPods(file: string, namespaceFile?: string): readonly ManifestPod[] {
+export function readPods(file: string, namespaceFile?: string): readonly GivenPod[] {
   const documents = readDocuments(file);
-  const name = namespaceFile === undefined ? undefined : namespaceIn(namespaceFile).name;
-  const pods = podsOfManifest(name === undefined ? documents : documents.map((one) => inNamespace(one, name)));
+  const namespace = namespaceFile === undefined ? undefined : parseNamespace(readDocuments(namespaceFile)[0]);
+  const pods = podsOfManifest(
+    namespace === undefined ? documents : documents.map((one) => inNamespace(one, namespace.name)),
+  );
   if (pods.length === 0) {
     throw new ControllerError('ManifestInvalid', `${shownName(file)}: holds no pod and nothing with a pod template`);
   }
-  return pods;
+  return pods.map((one) => ({ ...one, namespace: namespaceOf(one.pod, namespace, namespaceFile ?? '') }));
 }
 
 /** Exactly one pod, for verbs that work on one netns. */
-export function readOnePod(file: string, namespaceFile?: string): Pod {
+export function readOnePod(file: string, namespaceFile?: string): GivenPod {
   const pods = readPods(file, namespaceFile);
   const [first] = pods;
   if (first === undefined || pods.length > 1) {
@@ -32,25 +39,16 @@ export function readOnePod(file: string, namespaceFile?: string): Pod {
       `${shownName(file)}: holds ${pods.length} pods; this verb takes exactly one`,
     );
   }
-  return first.pod;
+  return first;
 }
 
-/** The Namespace a pod is judged with: the one in the file, or one without annotations. */
-export function readNamespace(file: string | undefined, pod: Pod): Namespace {
-  if (file === undefined) return { name: pod.namespace, annotations: {}, labels: {} };
-  const namespace = namespaceIn(file);
-  if (namespace.name !== pod.namespace) {
-    throw new ControllerError(
-      'ManifestInvalid',
-      `${shownName(file)}: is namespace ${namespace.name}, but the pod is in ${pod.namespace}`,
-    );
-  }
-  return namespace;
-}
-
-function namespaceIn(file: string): Namespace {
-  const [document] = readDocuments(file);
-  return parseNamespace(document);
+function namespaceOf(pod: Pod, namespace: Namespace | undefined, file: string): Namespace {
+  if (namespace === undefined) return { name: pod.namespace, annotations: {}, labels: {} };
+  if (namespace.name === pod.namespace) return namespace;
+  throw new ControllerError(
+    'ManifestInvalid',
+    `${shownName(file)}: is namespace ${namespace.name}, but the pod is in ${pod.namespace}`,
+  );
 }
 
 /** The object with that namespace if it names none; a List's items each. */

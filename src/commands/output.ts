@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { ControllerError } from '../errors.ts';
+import { notAllowed } from './given.ts';
 
 export type Output = 'text' | 'json';
 
@@ -7,7 +7,7 @@ export type Output = 'text' | 'json';
 export function outputOf(given: string | undefined): Output {
   if (given === undefined || given === 'text') return 'text';
   if (given === 'json') return 'json';
-  throw new ControllerError('Usage', `--output: ${JSON.stringify(given)} is not allowed: text or json`);
+  throw notAllowed('--output', given, 'text or json');
 }
 
 /** Prints a value for scripts, or lines for people. */

@@ -1,28 +1,21 @@
 import type { Desired } from '../agent/desired.ts';
 import { renderIptables } from '../backend/iptables/render.ts';
 import { renderNft } from '../backend/nft/render.ts';
-import { ControllerError } from '../errors.ts';
 import { podKey } from '../pod/pod.ts';
 import type { Routing, Ruleset } from '../ruleset/ruleset.ts';
-import { type Given, required } from './given.ts';
-import { judge, requireCapture } from './judge.ts';
-import { readNamespace, readPods } from './manifest.ts';
+import { type Given, notAllowed } from './given.ts';
+import { judgePods, requireCapture } from './judge.ts';
 import { outputOf, print } from './output.ts';
 
 /** `render -f pod.yaml`: what a backend is handed, as text, or the rules as values with `-o json`. Touches nothing. */
 export async function renderVerb(given: Given): Promise<number> {
   const output = outputOf(given['output']);
   const render = rendererOf(given['backend']);
-  const pods = readPods(required(given, 'filename'), given['namespaceFile']);
-  const [only] = pods;
+  const judged = judgePods(given);
+  const [only] = judged;
   // Of several pods, some may have no rules; of a single one, nothing else was asked for.
-  if (only !== undefined && pods.length === 1)
-    requireCapture(only.pod, readNamespace(given['namespaceFile'], only.pod), given);
-  const rendered = pods.map(({ pod, source }) => ({
-    pod: podKey(pod),
-    source,
-    desired: judge(pod, readNamespace(given['namespaceFile'], pod), given),
-  }));
+  if (only !== undefined && judged.length === 1) requireCapture(only);
+  const rendered = judged.map(({ pod, source, desired }) => ({ pod: podKey(pod), source, desired }));
   print(
     output,
     rendered.map(({ pod, source, desired }) => ({ pod, source, ...asJson(desired, render) })),
@@ -36,9 +29,7 @@ type Scripts = Readonly<Record<string, string>>;
 /** By the program that reads it. */
 function rendererOf(backend = 'nft'): (ruleset: Ruleset) => Scripts {
   if (backend === 'nft') return (ruleset) => ({ 'nft -f -': renderNft(ruleset) });
-  if (backend !== 'iptables') {
-    throw new ControllerError('Usage', `--backend: ${JSON.stringify(backend)} is not allowed: nft or iptables`);
-  }
+  if (backend !== 'iptables') throw notAllowed('--backend', backend, 'nft or iptables');
   return (ruleset) => {
     const text = renderIptables(ruleset);
     return { 'iptables-restore --noflush': text[4], 'ip6tables-restore --noflush': text[6] };

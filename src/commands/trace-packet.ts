@@ -1,10 +1,9 @@
 import { isIP } from 'node:net';
-import { containsCidr, parseCidr } from '../capture/cidr.ts';
-import type { CapturePolicy, Cidr } from '../capture/policy.ts';
-import { ControllerError } from '../errors.ts';
+import { isLoopbackAddress, parseCidr } from '../capture/cidr.ts';
+import type { CapturePolicy } from '../capture/policy.ts';
 import type { Pod, SecurityContext } from '../pod/pod.ts';
 import type { Packet } from '../ruleset/packet.ts';
-import type { Given } from './given.ts';
+import { type Given, notAllowed } from './given.ts';
 
 /** What `--from`, `--to`, `--uid`, `--gid` and `--interface` ask for. */
 export interface TraceRequest {
@@ -23,10 +22,6 @@ const STAND_IN = { 4: '198.51.100.10', 6: '2001:db8::10' } as const;
 const OUTSIDE = { 4: '203.0.113.1', 6: '2001:db8:ffff::1' } as const;
 /** Any port the kernel could have chosen; no rule asks for one of these. */
 const EPHEMERAL_PORT = 40_000;
-const LOOPBACK: readonly Cidr[] = [
-  { family: 4, address: '127.0.0.0', prefix: 8 },
-  { family: 6, address: '::1', prefix: 128 },
-];
 /** An application that says nothing of its user; any id that is not the proxy's takes the same way. */
 const APP_ID = 1_000;
 /** (uid_t)-1 is nobody's id. */
@@ -34,7 +29,8 @@ const ID_MAX = 4_294_967_294;
 
 /** Throws `Usage` naming the flag, its value and what is allowed. */
 export function traceRequest(from: string, to: string, given: Given): TraceRequest {
-  if (from !== 'app' && from !== 'proxy' && from !== 'outside') throw usage('--from', from, 'app, proxy or outside');
+  if (from !== 'app' && from !== 'proxy' && from !== 'outside')
+    throw notAllowed('--from', from, 'app, proxy or outside');
   const { protocol, host, port } = target(to);
   return {
     from,
@@ -54,17 +50,17 @@ export function packetFor(pod: Pod, policy: CapturePolicy, request: TraceRequest
   const own = ownAddress(pod, host) ?? pod.podIPs.find((ip) => ip.includes(':') === (family === 6)) ?? STAND_IN[family];
   const address = isPod(host) ? own : host;
   const inbound = from === 'outside';
-  const within = isPod(host) || pod.podIPs.includes(host) || isLoopback(host);
-  if (inbound && (!within || isLoopback(host))) {
+  const within = isPod(host) || pod.podIPs.includes(host) || isLoopbackAddress(host);
+  if (inbound && (!within || isLoopbackAddress(host))) {
     const known = pod.podIPs.length === 0 ? '' : ` (${pod.podIPs.join(' or ')})`;
-    throw usage('--to', host, `the pod itself${known} with --from outside: ${protocol}://pod:${port} or pod6`);
+    throw notAllowed('--to', host, `the pod itself${known} with --from outside: ${protocol}://pod:${port} or pod6`);
   }
   return {
     direction: inbound ? 'inbound' : 'outbound',
     family: familyOf(address),
     protocol,
     source: {
-      address: inbound ? OUTSIDE[familyOf(address)] : isLoopback(address) ? address : own,
+      address: inbound ? OUTSIDE[familyOf(address)] : isLoopbackAddress(address) ? address : own,
       port: EPHEMERAL_PORT,
     },
     destination: { address, port },
@@ -83,7 +79,7 @@ function target(text: string): Pick<TraceRequest, 'protocol' | 'host' | 'port'> 
   const port = Number(portText);
   const fits = isPod(host ?? '') || (bracketed === undefined) === (isIP(host ?? '') === 4);
   if ((protocol !== 'tcp' && protocol !== 'udp') || host === undefined || !fits || port > 65_535) {
-    throw usage(
+    throw notAllowed(
       '--to',
       text,
       'tcp://ADDRESS:PORT or udp://ADDRESS:PORT, an IPv6 address in brackets; instead of an address also pod, pod6 or localhost. Other names are not looked up',
@@ -137,9 +133,10 @@ function other(ids: readonly number[]): number {
 function idOf(name: 'uid' | 'gid', from: string, given: Given): number | undefined {
   const text = given[name];
   if (text === undefined) return undefined;
-  if (from === 'outside') throw usage(`--${name}`, text, 'none with --from outside: no process of the pod sends that');
+  if (from === 'outside')
+    throw notAllowed(`--${name}`, text, 'none with --from outside: no process of the pod sends that');
   const id = /^(0|[1-9][0-9]{0,9})$/.test(text) ? Number(text) : Number.NaN;
-  if (!(id <= ID_MAX)) throw usage(`--${name}`, text, `a whole number from 0 to ${ID_MAX}`);
+  if (!(id <= ID_MAX)) throw notAllowed(`--${name}`, text, `a whole number from 0 to ${ID_MAX}`);
   return id;
 }
 
@@ -147,16 +144,7 @@ function interfaceOf(from: string, name: string | undefined): string | undefined
   if (name === undefined) return undefined;
   // IFNAMSIZ: at most 15 bytes.
   if (!/^[A-Za-z0-9_.-]{1,15}$/.test(name))
-    throw usage('--interface', name, 'a name such as eth0, at most 15 characters');
-  if (from === 'outside' && name === 'lo') throw usage('--interface', name, 'any but lo with --from outside');
+    throw notAllowed('--interface', name, 'a name such as eth0, at most 15 characters');
+  if (from === 'outside' && name === 'lo') throw notAllowed('--interface', name, 'any but lo with --from outside');
   return name;
-}
-
-function isLoopback(address: string): boolean {
-  const host = parseCidr(`${address}/${address.includes(':') ? 128 : 32}`);
-  return host.ok && LOOPBACK.some((range) => containsCidr(range, host.value));
-}
-
-function usage(flag: string, value: string, allowed: string): ControllerError {
-  return new ControllerError('Usage', `${flag}: ${JSON.stringify(value)} is not allowed: ${allowed}`);
 }

@@ -1,11 +1,9 @@
 import { oneOf } from '../config/values.ts';
-import { ControllerError, messageOf } from '../errors.ts';
-import type { ManifestPod } from '../pod/parse-manifest.ts';
+import { messageOf } from '../errors.ts';
 import { podKey } from '../pod/pod.ts';
 import { simulate } from '../ruleset/simulate.ts';
-import { type Given, required } from './given.ts';
-import { judge } from './judge.ts';
-import { readNamespace, readPods } from './manifest.ts';
+import { type Given, notAllowed, required } from './given.ts';
+import { type JudgedPod, judgePods } from './judge.ts';
 import { outputOf, print } from './output.ts';
 import { ruleWords } from './rule-words.ts';
 import { packetFor, type TraceRequest, traceRequest } from './trace-packet.ts';
@@ -16,9 +14,7 @@ export async function traceVerb(given: Given): Promise<number> {
   const output = outputOf(given['output']);
   const request = traceRequest(required(given, 'from'), required(given, 'to'), given);
   const verbose = shownRules(given['rules']) === 'all';
-  const traced = readPods(required(given, 'filename'), given['namespaceFile']).map((one) =>
-    trace(one, request, { given, verbose }),
-  );
+  const traced = judgePods(given).map((one) => trace(one, request, { verbose }));
   print(output, traced.map(asJson), traced.flatMap(journeyText));
   return 0;
 }
@@ -27,16 +23,15 @@ function shownRules(given: string | undefined): 'met' | 'all' {
   try {
     return oneOf(['met', 'all'] as const)(given ?? 'met');
   } catch (error: unknown) {
-    throw new ControllerError('Usage', `--rules: ${JSON.stringify(given)} is not allowed: ${messageOf(error)}`);
+    throw notAllowed('--rules', given, messageOf(error));
   }
 }
 
 function trace(
-  { pod, source }: ManifestPod,
+  { pod, source, desired }: JudgedPod,
   request: TraceRequest,
-  { given, verbose }: { readonly given: Given; readonly verbose: boolean },
+  { verbose }: { readonly verbose: boolean },
 ): Traced {
-  const desired = judge(pod, readNamespace(given['namespaceFile'], pod), given);
   const known = { pod, source, request, desired };
   if (desired.kind !== 'capture') return { ...known, journey: undefined };
   const packet = packetFor(pod, desired.policy, request);

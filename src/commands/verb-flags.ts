@@ -1,3 +1,4 @@
+import { BACKEND_CHOICES } from '../backend/choose.ts';
 import type { Flag } from '../config/flag.ts';
 
 /** The flags of verbs on manifests and netns; those of the agent stand in config/flags.ts. */
@@ -64,7 +65,7 @@ export const ALIASES: Readonly<Record<string, string>> = { f: 'filename', n: 'na
 
 /** Flags with few possible values, for completion; a test compares with what their parsers take. */
 export const CHOICES: Readonly<Record<string, readonly string[]>> = {
-  backend: ['auto', 'nft', 'nft-spawned', 'iptables-nft', 'iptables-legacy'],
+  backend: BACKEND_CHOICES,
   containerRuntime: ['auto', 'containerd', 'crio'],
   enableInboundIpv6: ['true', 'false'],
   enroll: ['annotated', 'injected'],

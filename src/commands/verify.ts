@@ -5,8 +5,7 @@ import type { Mark } from '../netns/mark-text.ts';
 import { podKey } from '../pod/pod.ts';
 import { differences } from './drift-text.ts';
 import { type Given, required } from './given.ts';
-import { requireCapture } from './judge.ts';
-import { readNamespace, readOnePod } from './manifest.ts';
+import { judgeCaptured } from './judge.ts';
 import { emphasis, outputOf, print } from './output.ts';
 
 /**
@@ -38,11 +37,9 @@ export async function verifyVerb(given: Given): Promise<number> {
 }
 
 function wantedOf(given: Given) {
-  const file = given['filename'];
-  if (file === undefined) return undefined;
-  const pod = readOnePod(file, given['namespaceFile']);
-  const { ruleset } = requireCapture(pod, readNamespace(given['namespaceFile'], pod), given);
-  return { pod: podKey(pod), ruleset };
+  if (given['filename'] === undefined) return undefined;
+  const { pod, desired } = judgeCaptured(given);
+  return { pod: podKey(pod), ruleset: desired.ruleset };
 }
 
 /** A ready mark opens the gate: it must not stand over other rules than it names. */

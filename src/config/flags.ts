@@ -1,3 +1,4 @@
+import { BACKEND_CHOICES } from '../backend/choose.ts';
 import { parseCidrs, parseCidrSelection } from '../capture/cidr.ts';
 import { orThrow } from '../capture/parsed.ts';
 import type { InterceptionMode } from '../capture/policy.ts';
@@ -88,7 +89,7 @@ export const BACKEND_FLAGS = {
     placeholder: 'NAME',
     brief:
       'What programs the rules. auto: what a netns has already, else native nftables, else what works; or nft, nft-spawned, iptables-nft, iptables-legacy',
-    parse: oneOf(['auto', 'nft', 'nft-spawned', 'iptables-nft', 'iptables-legacy'] as const),
+    parse: oneOf(BACKEND_CHOICES),
     fallback: 'auto',
   }),
 };

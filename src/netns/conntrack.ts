@@ -1,5 +1,5 @@
 import { errnoName } from './libc.ts';
-import { attribute, attributesOf, errorOf, message, NLM_F_REQUEST, NLMSG_ERROR } from './netlink.ts';
+import { attribute, errorOf, message, NFGENMSG_BYTES, NLM_F_REQUEST, NLMSG_ERROR, valueOf } from './netlink.ts';
 import { NETLINK_NETFILTER, withNetlink } from './netlink-socket.ts';
 import { AF, type Endpoint, type Family, readAddress, writeAddress } from './sockaddr.ts';
 
@@ -7,7 +7,6 @@ import { AF, type Endpoint, type Family, readAddress, writeAddress } from './soc
 
 /** linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h */
 const CT_GET = 0x101;
-const NFGENMSG_BYTES = 4;
 const NESTED = 0x8000;
 const [CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_ZONE] = [1, 2, 3, 18] as const;
 const [CTA_TUPLE_IP, CTA_TUPLE_PROTO] = [1, 2] as const;
@@ -79,10 +78,6 @@ function requestFor({ family, protocol, source, destination, zone }: Flow): Buff
 
 function nested(attributes: Buffer, type: number): Buffer {
   return valueOf(attributes, type) ?? Buffer.alloc(0);
-}
-
-function valueOf(attributes: Buffer, type: number): Buffer | undefined {
-  return attributesOf(attributes).find((one) => one.type === type)?.value;
 }
 
 function bigEndian(value: number): Buffer {

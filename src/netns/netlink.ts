@@ -6,6 +6,8 @@ export const NLMSG_DONE = 3;
 export const [NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_DUMP] = [1, 4, 0x10, 0x300] as const;
 const HEADER_BYTES = 16;
 const ATTRIBUTE_HEADER_BYTES = 4;
+/** struct nfgenmsg, with which every message of netfilter begins (linux/netfilter/nfnetlink.h). */
+export const NFGENMSG_BYTES = 4;
 /** The kernel's own limit for one message. */
 export const REPLY_BYTES_MAX = 32 * 1024;
 
@@ -69,6 +71,11 @@ export function attributesOf(bytes: Buffer): Attribute[] {
     rest = rest.subarray(aligned(length));
   }
   return attributes;
+}
+
+/** The value of the first attribute of a type. */
+export function valueOf(bytes: Buffer, type: number): Buffer | undefined {
+  return attributesOf(bytes).find((one) => one.type === type)?.value;
 }
 
 /** 0 for an acknowledgement, −errno for a refusal. */

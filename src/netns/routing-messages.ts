@@ -7,6 +7,7 @@ import {
   NLM_F_REQUEST,
   type NetlinkMessage,
 } from './netlink.ts';
+import { LOOPBACK_IFINDEX } from './rtnetlink.ts';
 import { AF, type Family, readAddress, writeAddress } from './sockaddr.ts';
 
 /** rtnetlink messages for addresses, routes and rules of our own. Pure. */
@@ -47,8 +48,6 @@ const [FRA_FWMARK, FRA_TABLE, FRA_FWMASK, FRA_PROTOCOL] = [10, 15, 16, 21] as co
 const [RTN_LOCAL, RT_SCOPE_HOST, FR_ACT_TO_TBL] = [2, 254, 1] as const;
 /** struct ifaddrmsg; struct rtmsg and struct fib_rule_hdr. */
 const HEADER_BYTES = { address: 8, route: 12, rule: 12 } as const;
-/** The kernel makes `lo` first in every netns (LOOPBACK_IFINDEX). */
-const LOOPBACK_IFINDEX = 1;
 const FULL_MASK = 0xffffffff;
 
 /** The words of `ip` for it. */

@@ -19,22 +19,29 @@ export interface RoutingDrift {
   readonly found: string;
 }
 
+/** What was there before `addRouting`, as far as it was ours and is not needed any more. */
+export interface AddedRouting {
+  readonly changed: boolean;
+  /** Removes it, in the same netns; false if there was nothing. */
+  readonly trim: () => boolean;
+}
+
 /** Brings what the policy needs, and removes what another policy needed. Nothing that is right is touched. Before the rules are written. */
 export function bringRouting(routing: Routing): { readonly changed: boolean } {
-  return change(routing, { add: true, trim: true });
+  const { changed, trim } = addRouting(routing);
+  return { changed: trim() || changed };
 }
 
 /**
  * Brings what the policy needs and leaves what another policy needed. Where rules of that other policy still stand, this comes before
- * the new rules and `trimRouting` after them, so that no packet is marked for a table that is not there.
+ * the new rules and `trim` after them, so that no packet is marked for a table that is not there.
  */
-export function addRouting(routing: Routing): { readonly changed: boolean } {
-  return change(routing, { add: true, trim: false });
-}
-
-/** Removes what is ours and what the policy does not need. */
-export function trimRouting(routing: Routing): { readonly changed: boolean } {
-  return change(routing, { add: false, trim: true });
+export function addRouting(routing: Routing): AddedRouting {
+  return withRoutes((socket) => {
+    const { missing, surplus } = compare(routing, readAll(socket));
+    const made = missing.filter((part) => make(socket, part));
+    return { changed: made.length > 0, trim: () => removeAll(surplus) };
+  });
 }
 
 /** How what stands there differs from what the policy needs. Writes nothing. */
@@ -54,20 +61,12 @@ export function inspectRouting(routing: Routing): readonly RoutingDrift[] {
 
 /** Removes what is ours, whatever policy it was for; true if there was something. After the rules are gone. */
 export function cleanRouting(): boolean {
-  return trimRouting(NO_ROUTING).changed;
+  return addRouting(NO_ROUTING).trim();
 }
 
-function change(
-  routing: Routing,
-  steps: { readonly add: boolean; readonly trim: boolean },
-): { readonly changed: boolean } {
-  return withRoutes((socket) => {
-    const { missing, surplus } = compare(routing, readAll(socket));
-    const made = steps.add ? missing.filter((part) => make(socket, part)) : [];
-    const removed = steps.trim ? surplus : [];
-    for (const part of removed) remove(socket, part);
-    return { changed: made.length > 0 || removed.length > 0 };
-  });
+function removeAll(parts: readonly FoundPart[]): boolean {
+  if (parts.length > 0) withRoutes((socket) => parts.forEach((part) => remove(socket, part)));
+  return parts.length > 0;
 }
 
 const ABSENT = 'absent';

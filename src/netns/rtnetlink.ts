@@ -1,4 +1,4 @@
-import { attribute, attributesOf, message, NLM_F_ACK, NLM_F_REQUEST, type NetlinkMessage } from './netlink.ts';
+import { attribute, message, NLM_F_ACK, NLM_F_REQUEST, type NetlinkMessage, valueOf } from './netlink.ts';
 
 /** The two rtnetlink messages the mark needs. Pure. */
 
@@ -9,7 +9,7 @@ const [IFLA_IFALIAS, IFLA_EXT_MASK] = [20, 29] as const;
 const IFINFOMSG_BYTES = 16;
 const RTEXT_FILTER_SKIP_STATS = 1 << 3;
 /** The kernel makes `lo` first in every netns (LOOPBACK_IFINDEX). */
-const LOOPBACK_IFINDEX = 1;
+export const LOOPBACK_IFINDEX = 1;
 
 /** RTM_SETLINK that gives `lo` an alias; an empty text removes it. */
 export function setAlias(text: string): Buffer {
@@ -25,8 +25,8 @@ export function getLink(): Buffer {
 
 /** The alias in an RTM_NEWLINK; empty if there is none. */
 export function aliasOf({ body }: Pick<NetlinkMessage, 'body'>): string {
-  const alias = attributesOf(body.subarray(IFINFOMSG_BYTES)).find(({ type }) => type === IFLA_IFALIAS);
-  return alias === undefined ? '' : alias.value.toString('utf8').replace(/\0$/, '');
+  const alias = valueOf(body.subarray(IFINFOMSG_BYTES), IFLA_IFALIAS);
+  return alias === undefined ? '' : alias.toString('utf8').replace(/\0$/, '');
 }
 
 /** struct ifinfomsg */

@@ -3,14 +3,15 @@ import { ControllerError, errnoOf } from '../errors.ts';
 import { errnoName } from './libc.ts';
 import {
   attribute,
-  attributesOf,
   errorOf,
   message,
+  NFGENMSG_BYTES,
   NLM_F_DUMP,
   NLM_F_REQUEST,
   NLMSG_DONE,
   NLMSG_ERROR,
   type NetlinkMessage,
+  valueOf,
 } from './netlink.ts';
 import { NETLINK_NETFILTER, type NetlinkSocket, withNetlink } from './netlink-socket.ts';
 
@@ -29,7 +30,6 @@ export interface RuleTraces {
 /** linux/netfilter/nfnetlink.h, nf_tables.h: NFNL_SUBSYS_NFTABLES in the high byte. */
 const [GET_TABLE, GET_CHAIN] = [0xa01, 0xa04] as const;
 const [NFPROTO_UNSPEC, NFPROTO_INET] = [0, 1] as const;
-const NFGENMSG_BYTES = 4;
 const [NAME_OF_TABLE, NAME_OF_CHAIN] = [1, 3] as const;
 
 /** Of the netns the calling thread is in. */
@@ -58,7 +58,7 @@ function hasChain(socket: NetlinkSocket, prefix: Buffer): boolean {
     if (messages === undefined) continue;
     return messages.some((one) => {
       if (one.type === NLMSG_DONE || refused(one)) return false;
-      const name = attributesOf(one.body.subarray(NFGENMSG_BYTES)).find(({ type }) => type === NAME_OF_CHAIN)?.value;
+      const name = valueOf(one.body.subarray(NFGENMSG_BYTES), NAME_OF_CHAIN);
       return name?.subarray(0, prefix.length).equals(prefix) === true;
     });
   }

@@ -3,18 +3,19 @@ import {
   attribute,
   attributesOf,
   message,
+  NFGENMSG_BYTES,
   NLM_F_DUMP,
   NLM_F_REQUEST,
   NLMSG_DONE,
   NLMSG_ERROR,
   type NetlinkMessage,
+  valueOf,
 } from './netlink.ts';
 import { NETLINK_NETFILTER, type NetlinkSocket, withNetlink } from './netlink-socket.ts';
 
 /** linux/netfilter/nfnetlink.h, nf_tables.h: NFNL_SUBSYS_NFTABLES in the high byte; NFPROTO_INET. */
 const [GET_TABLE, GET_CHAIN, GET_RULE, GET_SET, GET_ELEMENTS] = [0xa01, 0xa04, 0xa07, 0xa0a, 0xa0d] as const;
 const NFPROTO_INET = 1;
-const NFGENMSG_BYTES = 4;
 /** The table's name is attribute 1 in every one of these messages; a set's name is attribute 2. */
 const [NAME_OF_TABLE, NAME_OF_SET] = [1, 2] as const;
 const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
@@ -67,10 +68,6 @@ function elementsOf(socket: NetlinkSocket, table: Buffer, set: Buffer): Buffer[]
 function bodiesOf(messages: readonly NetlinkMessage[] | undefined): Buffer[] | undefined {
   if (messages === undefined || messages.some(({ type }) => type === NLMSG_ERROR)) return undefined;
   return messages.filter(({ type }) => type !== NLMSG_DONE).map(({ body }) => body.subarray(NFGENMSG_BYTES));
-}
-
-function valueOf(body: Buffer, wanted: number): Buffer | undefined {
-  return attributesOf(body).find(({ type }) => type === wanted)?.value;
 }
 
 /** With its length, so that no two lists of parts run together. */

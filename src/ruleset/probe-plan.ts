@@ -1,20 +1,16 @@
-import { addressIn, holdsAddress, isLoopback } from '../capture/cidr.ts';
+import { addressIn, holdsAddress, isLoopback, isLoopbackAddress } from '../capture/cidr.ts';
 import type { CapturePolicy, Cidr } from '../capture/policy.ts';
+import { SELF_MARK } from '../capture/tproxy.ts';
 import { DNS_CAPTURE_PORT, DNS_PORT, ZONES } from './dns.ts';
 import { includesLoopback } from './exempt.ts';
 import { type ConnectProbe, type ExemptOwners, NOBODY_EXEMPT, type Probe } from './probe.ts';
-import { markedToLocal, SELF_MARK } from './tproxy.ts';
+import { markedToLocal } from './tproxy.ts';
 
 /** Addresses for documentation (RFC 5737, RFC 3849): nobody's. A probe that is not captured also never gets beyond the node. */
 const DOCUMENTATION: Readonly<Record<4 | 6, readonly string[]>> = {
   4: ['192.0.2.1', '198.51.100.1', '203.0.113.1'],
   6: ['2001:db8::1', '2001:db8:ffff::1'],
 };
-/** What is sent there never leaves the pod. */
-const LOOPBACK_RANGES: readonly Cidr[] = [
-  { family: 4, address: '127.0.0.0', prefix: 8 },
-  { family: 6, address: '::1', prefix: 128 },
-];
 const LOOPBACK: Readonly<Record<4 | 6, string>> = { 4: '127.0.0.1', 6: '::1' };
 /** Addresses of every pod, by lo, that are not its loopback address: IPv6 has the one that `Routing` gives it. */
 const NEIGHBOURS: Readonly<Record<4 | 6, readonly string[]>> = { 4: ['127.0.0.6', '127.128.0.6'], 6: ['::6'] };
@@ -124,7 +120,7 @@ function capturedTarget(policy: CapturePolicy, family: 4 | 6): Target | undefine
   const ranges = included.items.filter((range) => range.family === family);
   const inside =
     candidates.find((address) => ranges.some((range) => holdsAddress(range, address))) ??
-    ranges.map(strangerIn).find((address) => !isExcluded(policy, address) && !isHeld(LOOPBACK_RANGES, address));
+    ranges.map(strangerIn).find((address) => !isExcluded(policy, address) && !isLoopbackAddress(address));
   if (inside !== undefined) return redirected(inside, port);
   // No range of this family is included: only the included ports are captured.
   const byPort = policy.outboundPorts.value.find((one) => !policy.excludeOutboundPorts.value.includes(one));

@@ -1,4 +1,5 @@
 import type { CapturePolicy } from '../capture/policy.ts';
+import { SELF_MARK } from '../capture/tproxy.ts';
 import { CHAINS, regularChain } from './chains.ts';
 import { capturesInbound, excludedInterfaces, loopbackOf, passthroughOf } from './exempt.ts';
 import { inboundPortTargets } from './inbound.ts';
@@ -31,9 +32,6 @@ import type { Targets } from './targets.ts';
  * TPROXY: inbound packets reach the proxy with the addresses they came with, and the proxy may speak to the application with the
  * client's. Packets that belong to such a connection carry a mark, by which they are delivered locally.
  */
-
-/** Istio's mark of what the proxy sends to its own pod (constants.OutboundMark): it comes back as inbound. */
-export const SELF_MARK = 1338;
 
 function isActive(policy: CapturePolicy): boolean {
   return policy.mode.value === 'TPROXY' && capturesInbound(policy);

@@ -1,4 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { containerdSocket } from '../../lab/paths.ts';
 import { createCriRuntime } from '../../src/sandbox/cri/client.ts';
@@ -47,7 +48,7 @@ describe('our client against a real containerd', () => {
 
   it('tells its netns, pid and addresses as the kernel and the API server do', async () => {
     const details = await runtime.details(known.id);
-    const resolvConf = readFileSync(`/proc/${known.pid}/root/etc/resolv.conf`, 'utf8');
+    const resolvConf = readFileSync(join('/proc', String(known.pid), 'root', 'etc', 'resolv.conf'), 'utf8');
     expect(details?.nameservers).toEqual([...resolvConf.matchAll(/^nameserver (\S+)$/gm)].map(([, server]) => server));
     expect(details?.nameservers).not.toEqual([]);
     expect(details).toMatchObject({ netnsPath: known.netnsPath, pid: known.pid, hostNetwork: false, ready: true });

@@ -1,14 +1,14 @@
 import type { Nft } from './libnftables.ts';
 
 /**
- * Does nftables work in the current netns, for everything our rules need? Throws the error that says what is missing. Changes nothing:
+ * Does nftables work in the current netns, for what the rules of every policy need? Throws the error that says what is missing. Changes nothing:
  * the kernel is asked to check a small table and to forget it again.
  */
 export function probeNft(nft: Nft): void {
   nft.withContext((context) => context.check(SAMPLE));
 }
 
-/** One of everything: comments, sets, intervals, owners, redirects of both hooks, both families. */
+/** One of each: comments, sets, intervals, owners, redirects of both hooks, both families. */
 const SAMPLE = `add table inet istio_pod_network_controller_check {
 	comment "policy 0000000000000000"
 }
