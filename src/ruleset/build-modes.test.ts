@@ -1,21 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { type CapturePolicy, NO_DEFAULTS } from '../capture/policy.ts';
-import { resolvePolicy } from '../capture/resolve.ts';
-import { parsePod } from '../pod/parse-pod.ts';
 import { buildRuleset } from './build.ts';
 import type { Match, Ruleset } from './ruleset.ts';
+import { type PolicyValues, samplePolicy } from '../../test/support/sample-policy.ts';
 
-type Values = { readonly [Name in keyof CapturePolicy]: CapturePolicy[Name]['value'] };
-
-/** Istio's defaults with some values changed. */
-function rulesOf(values: Partial<Values>): Ruleset {
-  const pod = parsePod({ metadata: { name: 'a' }, spec: { containers: [{ name: 'istio-proxy' }] } });
-  const result = resolvePolicy(pod, NO_DEFAULTS, { sidecarName: 'istio-proxy' });
-  if (!result.ok) throw new Error(JSON.stringify(result.problems));
-  const source = { kind: 'default', key: '', raw: '' } as const;
-  const changes = Object.entries(values).map(([name, value]) => [name, { value, source }]);
-  return buildRuleset({ ...result.policy, ...Object.fromEntries(changes) });
-}
+const rulesOf = (values: Partial<PolicyValues>): Ruleset => buildRuleset(samplePolicy(values));
 
 /** A chain as `reason → what is done`. */
 function listed({ chains }: Ruleset, name: string): string[] {

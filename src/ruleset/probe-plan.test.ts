@@ -1,23 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type CapturePolicy, NO_DEFAULTS } from '../capture/policy.ts';
-import { resolvePolicy } from '../capture/resolve.ts';
-import { parsePod } from '../pod/parse-pod.ts';
 import { isExempt, NOBODY_EXEMPT } from './probe.ts';
 import { planProbes } from './probe-plan.ts';
+import { type PolicyValues, samplePolicy } from '../../test/support/sample-policy.ts';
 
-type Values = { readonly [Name in keyof CapturePolicy]: CapturePolicy[Name]['value'] };
-
-function planned(values: Partial<Values>) {
-  const pod = parsePod({ metadata: { name: 'a' }, spec: { containers: [{ name: 'istio-proxy' }] } });
-  const result = resolvePolicy(pod, NO_DEFAULTS, { sidecarName: 'istio-proxy' });
-  if (!result.ok) throw new Error(JSON.stringify(result.problems));
-  const source = { kind: 'default', key: '', raw: '' } as const;
-  const changes = Object.entries(values).map(([name, value]) => [name, { value, source }]);
-  return planProbes({ ...result.policy, ...Object.fromEntries(changes) });
-}
+const planned = (values: Partial<PolicyValues>) => planProbes(samplePolicy(values));
 
 /** Those of IPv4 that are of one kind or go to one port of the proxy. */
-function brief(values: Partial<Values>, select: 'query' | 'route' | number): string[] {
+function brief(values: Partial<PolicyValues>, select: 'query' | 'route' | number): string[] {
   return planned({ ipv6: false, ...values })
     .filter((probe) => probe.kind === select || ('proxyPort' in probe && probe.proxyPort === select))
     .map((probe) => `${probe.kind} ${probe.address}${'port' in probe ? `:${probe.port}` : ''}`);
@@ -50,7 +39,7 @@ describe('TPROXY', () => {
     expect(brief({ mode: 'TPROXY', inboundPorts: { all: false, items: [] } }, 'route')).toEqual([]);
   });
 
-  it.each<readonly [string, Partial<Values>, string[]]>([
+  it.each<readonly [string, Partial<PolicyValues>, string[]]>([
     [
       'a loopback range that holds the usual address',
       { loopbackRange: { family: 4, address: '127.0.0.0', prefix: 29 } },
@@ -85,7 +74,7 @@ describe('the owner of a probe', () => {
   });
 
   it('comes from the policy: excluded groups only count while all are included', () => {
-    const exemptOf = (values: Partial<Values>) =>
+    const exemptOf = (values: Partial<PolicyValues>) =>
       planned(values).flatMap((probe) => ('exempt' in probe ? [probe.exempt] : []))[0];
     expect(exemptOf({ excludeOwnerGroups: [7] })).toEqual({ uids: [1337], gids: [1337, 7], unlessGids: undefined });
     expect(exemptOf({ ownerGroups: { all: false, items: [8] }, excludeOwnerGroups: [7] })).toEqual({

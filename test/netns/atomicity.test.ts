@@ -9,9 +9,9 @@ import { inspectNetns } from '../../src/agent/tend-netns.ts';
 import type { BackendName } from '../../src/backend/backend.ts';
 import { loadLibnftables } from '../../src/backend/nft/libnftables.ts';
 import { renderNft } from '../../src/backend/nft/render.ts';
-import { enterNetns, openNetns } from '../../src/netns/netns.ts';
 import type { Ruleset } from '../../src/ruleset/ruleset.ts';
 import { variant } from '../support/netns-apply-loop.ts';
+import { insideNetns } from '../support/netns-lab.ts';
 import { createLoadScene, type LoadCount, type LoadScene, type RunningLoad } from '../support/netns-load-client.ts';
 
 /**
@@ -87,7 +87,7 @@ describe(`${BACKEND}, under load`, () => {
 
 it('the witnesses work: without rules, traffic is seen to escape', async () => {
   const count = await during(async (load) => {
-    enter(() =>
+    insideNetns(scene.lab.pod.path, () =>
       loadLibnftables().withContext((context) => context.run('delete table inet istio_pod_network_controller\n')),
     );
     await load.reached(50);
@@ -116,16 +116,7 @@ function capture(turn: number) {
 }
 
 function replaceTable(ruleset: Ruleset): void {
-  enter(() => loadLibnftables().withContext((context) => context.run(renderNft(ruleset))));
-}
-
-function enter(work: () => void): void {
-  const netns = openNetns(scene.lab.pod.path);
-  try {
-    enterNetns(netns, work);
-  } finally {
-    netns.close();
-  }
+  insideNetns(scene.lab.pod.path, () => loadLibnftables().withContext((context) => context.run(renderNft(ruleset))));
 }
 
 /** Chains that jump to each other without end: nft takes them, the kernel refuses at the end of the transaction. */

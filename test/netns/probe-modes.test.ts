@@ -2,17 +2,15 @@ import { spawn, spawnSync } from 'node:child_process';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { loadLibnftables } from '../../src/backend/nft/libnftables.ts';
 import { renderNft } from '../../src/backend/nft/render.ts';
-import { type CapturePolicy, NO_DEFAULTS } from '../../src/capture/policy.ts';
-import { resolvePolicy } from '../../src/capture/resolve.ts';
 import { isControllerError } from '../../src/errors.ts';
 import { enterNetns, type Netns, openNetns, warmThreadPool } from '../../src/netns/netns.ts';
 import { runProbes } from '../../src/netns/probe.ts';
 import { closeSocket, listenHere, type Protocol } from '../../src/netns/probe-socket.ts';
 import { bringRouting } from '../../src/netns/routing.ts';
-import { parsePod } from '../../src/pod/parse-pod.ts';
 import { buildRuleset } from '../../src/ruleset/build.ts';
 import { planProbes } from '../../src/ruleset/probe-plan.ts';
-import { createLab, type LabOptions, type NetnsLab } from '../support/netns-lab.ts';
+import { type PolicyValues, samplePolicy } from '../support/sample-policy.ts';
+import { createLab, insideNetns, type LabOptions, type NetnsLab } from '../support/netns-lab.ts';
 
 /** What DNS capture, TPROXY and owner groups promise, proven live; and not proven where it does not hold. */
 let lab: NetnsLab | undefined;
@@ -25,31 +23,13 @@ afterEach(() => {
   lab = undefined;
 });
 
-type Values = { readonly [Name in keyof CapturePolicy]: CapturePolicy[Name]['value'] };
-
-function policyOf(values: Partial<Values>): CapturePolicy {
-  const pod = parsePod({ metadata: { name: 'a' }, spec: { containers: [{ name: 'istio-proxy' }] } });
-  const result = resolvePolicy(pod, NO_DEFAULTS, { sidecarName: 'istio-proxy' });
-  if (!result.ok) throw new Error(JSON.stringify(result.problems));
-  const source = { kind: 'default', key: '', raw: '' } as const;
-  const changes = Object.entries(values).map(([name, value]) => [name, { value, source }]);
-  return { ...result.policy, ...Object.fromEntries(changes) };
-}
-
 /** A pod with the rules of a policy. */
-function podWith(values: Partial<Values>, options: LabOptions = {}) {
+function podWith(values: Partial<PolicyValues>, options: LabOptions = {}) {
   lab = createLab(options);
   const { pod } = lab;
-  const policy = policyOf(values);
+  const policy = samplePolicy(values);
   const ruleset = buildRuleset(policy);
-  const inside = <T>(work: () => T): T => {
-    const netns = openNetns(pod.path);
-    try {
-      return enterNetns(netns, work);
-    } finally {
-      netns.close();
-    }
-  };
+  const inside = <T>(work: () => T): T => insideNetns(pod.path, work);
   inside(() => {
     bringRouting(ruleset.routing);
     loadLibnftables().withContext((context) => context.run(renderNft(ruleset)));
@@ -172,7 +152,7 @@ describe('TPROXY', () => {
 
 describe('a sender that the policy exempts', () => {
   const exempt = 'shows nothing: the probe';
-  it.each<readonly [string, Partial<Values>]>([
+  it.each<readonly [string, Partial<PolicyValues>]>([
     ['by the owner groups it names', { ownerGroups: { all: false, items: [4000] } }],
     ['by an excluded owner group', { excludeOwnerGroups: [0] }],
     ['as the proxy itself', { proxyUids: [0] }],
@@ -191,14 +171,14 @@ describe('a sender that the policy exempts', () => {
 /** As in a pod with `hostUsers: false`: rules see owners as the netns's own user namespace does, and root of the host is nobody there. */
 describe('in a netns of another user namespace', () => {
   const NOBODY = 65_534;
-  it.each<readonly [string, Partial<Values>, string]>([
+  it.each<readonly [string, Partial<PolicyValues>, string]>([
     ['captures nobody', { ownerGroups: { all: false, items: [NOBODY] } }, 'proven'],
     ['captures root', { ownerGroups: { all: false, items: [0] } }, 'unroutable'],
     ['takes nobody for the proxy', { proxyUids: [NOBODY] }, 'unroutable'],
     ['takes root for the proxy', { proxyUids: [0], proxyGids: [0] }, 'proven'],
     ['names nobody', {}, 'proven'],
   ])('whose policy %s', (_, values, outcome) => {
-    const policy = policyOf({ dns, excludeOutboundPorts: [], ...values });
+    const policy = samplePolicy({ dns, excludeOutboundPorts: [], ...values });
     const holder = spawn('unshare', ['--user', '--net', 'sleep', '60']);
     try {
       const netns = openWhenUnshared(holder.pid ?? 0);

@@ -1,8 +1,8 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { enterNetns, openNetns, warmThreadPool } from '../../src/netns/netns.ts';
+import { warmThreadPool } from '../../src/netns/netns.ts';
 import { bringRouting, cleanRouting, inspectRouting } from '../../src/netns/routing.ts';
 import { NO_ROUTING, type Routing } from '../../src/ruleset/ruleset.ts';
-import { createLab, type LabOptions, type NetnsLab } from '../support/netns-lab.ts';
+import { createLab, insideNetns, type LabOptions, type NetnsLab } from '../support/netns-lab.ts';
 
 /** Addresses, routes and rules of a policy, against the kernel and in the words of `ip`. */
 let lab: NetnsLab | undefined;
@@ -25,14 +25,7 @@ const STATE = [['rule'], ['route', 'show', 'table', 'all'], ['address', 'show', 
 function created(options?: LabOptions) {
   lab = createLab(options);
   const { pod } = lab;
-  const inside = <T>(work: () => T): T => {
-    const netns = openNetns(pod.path);
-    try {
-      return enterNetns(netns, work);
-    } finally {
-      netns.close();
-    }
-  };
+  const inside = <T>(work: () => T): T => insideNetns(pod.path, work);
   const lines = (text: string) =>
     text
       .split('\n')

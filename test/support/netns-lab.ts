@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
+import { enterNetns, openNetns } from '../../src/netns/netns.ts';
 import { type Actor, startActor } from './netns-actor-client.ts';
 
 /** A pod-like netns and, at the other end of its eth0, a netns that plays everything else. Documentation addresses only. */
@@ -57,6 +58,16 @@ export function createLab(options: LabOptions = {}): NetnsLab {
       for (const { name } of [pod, outside]) run('ip', ['netns', 'delete', name]);
     },
   };
+}
+
+/** Runs work of ours inside a netns, in this very process. */
+export function insideNetns<T>(path: string, work: () => T): T {
+  const netns = openNetns(path);
+  try {
+    return enterNetns(netns, work);
+  } finally {
+    netns.close();
+  }
 }
 
 /** A bare netns with `lo` up, as fast as possible. */

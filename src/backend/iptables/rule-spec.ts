@@ -1,4 +1,3 @@
-import { ControllerError } from '../../errors.ts';
 import type {
   AddressTarget,
   ConnectionState,
@@ -8,8 +7,11 @@ import type {
   RuleSetDefinition,
   Verdict,
 } from '../../ruleset/ruleset.ts';
+import { guardFor, ID_MAX, MARK_MAX, PORT_MAX } from '../guard.ts';
 import { type Family, formatRange, mergeRanges, prefixRange, rangePrefixes } from '../nft/address-range.ts';
 import { chainName } from './names.ts';
+
+const { comment, number, policyComment, protocol, unfit } = guardFor('iptables rules');
 
 /**
  * One rule of the ruleset as the rules iptables needs for it in one family, each as `iptables-save` prints it: what is written and what
@@ -20,13 +22,11 @@ import { chainName } from './names.ts';
 export function ruleSpecs(rule: Rule, family: Family, sets: ReadonlyMap<string, RuleSetDefinition>): readonly string[] {
   if (!concerns(rule, family)) return [];
   const alternatives = rule.matches.map((match) => matchParts(match, family, sets));
-  const tail = ['-m comment --comment', `"${commentText(rule.reason)}"`, '-j', targetText(rule.verdict)].join(' ');
-  const protocols = new Set(
-    rule.matches.flatMap((match) => ('protocol' in match ? [protocolName(match.protocol)] : [])),
-  );
+  const tail = ['-m comment --comment', `"${comment(rule.reason)}"`, '-j', targetText(rule.verdict)].join(' ');
+  const protocols = new Set(rule.matches.flatMap((match) => ('protocol' in match ? [protocol(match.protocol)] : [])));
   if (protocols.size > 1) return [];
-  const protocol = [...protocols].map((name) => ({ place: 'protocol', text: `-p ${name}` }) as const);
-  return combinations(alternatives).map((parts) => [...ordered([...parts.flat(), ...protocol]), tail].join(' '));
+  const header = [...protocols].map((name) => ({ place: 'protocol', text: `-p ${name}` }) as const);
+  return combinations(alternatives).map((parts) => [...ordered([...parts.flat(), ...header]), tail].join(' '));
 }
 
 /** A jump from a built-in chain to a chain of ours. */
@@ -36,8 +36,7 @@ export function jumpSpec(target: string): string {
 
 /** The rule whose comment carries the policy hash. */
 export function policySpec(policyHash: string): string {
-  if (!/^[0-9a-f]{16}$/.test(policyHash)) throw unfit('policy hash', policyHash);
-  return `-m comment --comment "policy ${policyHash}" -j RETURN`;
+  return `-m comment --comment "${policyComment(policyHash)}" -j RETURN`;
 }
 
 /** Where a match stands in a rule as `iptables-save` prints it: the header's fields in a fixed order, then extensions as they were given. */
@@ -96,7 +95,7 @@ function portParts(
   );
   const texts = groups.map((group) =>
     group.length === 1
-      ? `-m ${protocolName(match.protocol)} ${not(match.negate)}${short} ${group[0]}`
+      ? `-m ${protocol(match.protocol)} ${not(match.negate)}${short} ${group[0]}`
       : `-m multiport ${not(match.negate)}${long} ${group.join(',')}`,
   );
   const parts = texts.map((text) => ({ place: 'extension', text }) as const);
@@ -217,21 +216,10 @@ function stateText(states: readonly ConnectionState[]): string {
   return text.toUpperCase();
 }
 
-function protocolName(name: 'tcp' | 'udp'): string {
-  if (name !== 'tcp' && name !== 'udp') throw unfit('protocol', String(name));
-  return name;
-}
-
 /** At most 15 bytes (IFNAMSIZ 16); a trailing `+` would be iptables' wildcard, a leading `-` or `!` an option: neither is let through. */
 function interfaceName(name: string): string {
   if (!/^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}$/.test(name)) throw unfit('interface name', name);
   return name;
-}
-
-/** Printable ASCII without quote and backslash, which iptables would escape. xt_comment holds 256 bytes. */
-function commentText(reason: string): string {
-  if (!/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,120}$/.test(reason)) throw unfit('comment', reason);
-  return reason;
 }
 
 function checkedPort(port: number): number {
@@ -239,22 +227,9 @@ function checkedPort(port: number): number {
   return port;
 }
 
-function number(value: number, max: number): string {
-  if (!Number.isInteger(value) || value < 0 || value > max) throw unfit('number', String(value));
-  return String(value);
-}
-
 function hex(value: number): string {
   return `0x${Number(number(value, MARK_MAX)).toString(16)}`;
 }
 
-function unfit(what: string, value: string): ControllerError {
-  return new ControllerError('Internal', `${JSON.stringify(value)} cannot stand in iptables rules as ${what}`);
-}
-
 /** XT_MULTI_PORTS of linux/netfilter/xt_multiport.h. */
 const MULTIPORT_MAX = 15;
-const PORT_MAX = 65_535;
-const MARK_MAX = 4_294_967_295;
-/** (uid_t)-1 is nobody's id. */
-const ID_MAX = 4_294_967_294;

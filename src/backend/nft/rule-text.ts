@@ -1,4 +1,3 @@
-import { ControllerError } from '../../errors.ts';
 import type {
   AddressTarget,
   ConnectionState,
@@ -8,7 +7,13 @@ import type {
   RuleSetDefinition,
   Verdict,
 } from '../../ruleset/ruleset.ts';
+import { guardFor, ID_MAX, MARK_MAX, PORT_MAX } from '../guard.ts';
 import { type Family, formatRange, mergeRanges, prefixRange } from './address-range.ts';
+
+const GUARD = guardFor('a nft script');
+/** For what the renderer writes beside rules: priorities, and the comment of the table. */
+export const { number, policyComment } = GUARD;
+const { protocol, unfit } = GUARD;
 
 /** A rule in nft's own words, in parts: the renderer joins them, the comparison looks at each. */
 export interface RuleText {
@@ -31,16 +36,10 @@ export function ruleText(rule: Rule): RuleText {
   const text = {
     matches: needed.map(matchText),
     verdict: verdictText(rule.verdict),
-    comment: commentText(rule.reason),
+    comment: `comment "${GUARD.comment(rule.reason)}"`,
   };
   RULE_TEXTS.set(rule, text);
   return text;
-}
-
-/** The table's comment, from which the policy of a netns is known. */
-export function policyComment(policyHash: string): string {
-  if (!/^[0-9a-f]{16}$/.test(policyHash)) throw unfit('policy hash', policyHash);
-  return `policy ${policyHash}`;
 }
 
 /** Set elements as nft writes them: sorted, without doubles, overlapping ranges merged. */
@@ -55,7 +54,7 @@ export function setElements(set: RuleSetDefinition): readonly string[] {
 
 function computeElements(set: RuleSetDefinition): string[] {
   if (set.type === 'port') {
-    return [...new Set(set.elements)].toSorted((a, b) => a - b).map((port) => number(port, 65_535));
+    return [...new Set(set.elements)].toSorted((a, b) => a - b).map((port) => number(port, PORT_MAX));
   }
   const family: Family = set.type === 'ipv4' ? 4 : 6;
   const ranges = set.elements.map((element) => checkedRange(family, element.address, element.prefix));
@@ -66,12 +65,6 @@ function computeElements(set: RuleSetDefinition): string[] {
 export function identifier(name: string): string {
   if (!/^[a-z][a-z0-9_]{0,63}$/.test(name)) throw unfit('identifier', name);
   return name;
-}
-
-/** A whole number from 0 to `max`. */
-export function number(value: number, max: number): string {
-  if (!Number.isInteger(value) || value < 0 || value > max) throw unfit('number', String(value));
-  return String(value);
 }
 
 function matchText(match: Match): string {
@@ -93,9 +86,9 @@ function matchText(match: Match): string {
     case 'destinationAddress':
       return addressMatch('daddr', match.addresses, match.negate);
     case 'socketUid':
-      return `meta skuid ${operator(match.negate)}${number(match.id, UID_MAX)}`;
+      return `meta skuid ${operator(match.negate)}${number(match.id, ID_MAX)}`;
     case 'socketGid':
-      return `meta skgid ${operator(match.negate)}${number(match.id, UID_MAX)}`;
+      return `meta skgid ${operator(match.negate)}${number(match.id, ID_MAX)}`;
     case 'packetMark':
       return `meta mark ${operator(match.negate)}${number(match.mark, MARK_MAX)}`;
     case 'connectionMark':
@@ -114,10 +107,10 @@ function verdictText(verdict: Verdict): string {
     case 'jump':
       return `jump ${identifier(verdict.chain)}`;
     case 'redirect':
-      return `redirect to :${number(verdict.port, 65_535)}`;
+      return `redirect to :${number(verdict.port, PORT_MAX)}`;
     case 'tproxy':
       // The mark is what the packet is routed by; the socket alone would not keep it from being forwarded.
-      return `tproxy ${HEADERS[verdict.family]} to :${number(verdict.port, 65_535)} meta mark set ${number(verdict.mark, MARK_MAX)} accept`;
+      return `tproxy ${HEADERS[verdict.family]} to :${number(verdict.port, PORT_MAX)} meta mark set ${number(verdict.mark, MARK_MAX)} accept`;
     case 'setMark':
       return `meta mark set ${number(verdict.mark, MARK_MAX)}`;
     case 'saveMark':
@@ -125,7 +118,7 @@ function verdictText(verdict: Verdict): string {
     case 'restoreMark':
       return 'meta mark set ct mark';
     case 'zone':
-      return `ct zone set ${number(verdict.zone, 65_535)}`;
+      return `ct zone set ${number(verdict.zone, PORT_MAX)}`;
   }
 }
 
@@ -139,7 +132,7 @@ function addressMatch(field: 'saddr' | 'daddr', target: AddressTarget, negate: b
 }
 
 function portText(target: PortTarget): string {
-  return 'set' in target ? `@${identifier(target.set)}` : number(target.port, 65_535);
+  return 'set' in target ? `@${identifier(target.set)}` : number(target.port, PORT_MAX);
 }
 
 /** A single state is a flag test, several are one of flags joined by commas: nft's bitmask. In nft's own order, which is what it lists. */
@@ -153,22 +146,10 @@ function operator(negate: boolean): string {
   return negate ? '!= ' : '';
 }
 
-function protocol(name: 'tcp' | 'udp'): string {
-  // Keywords of nft's grammar: no look-up in /etc/protocols, which an image may not have.
-  if (name !== 'tcp' && name !== 'udp') throw unfit('protocol', String(name));
-  return name;
-}
-
 /** The kernel's names are at most 15 bytes (IFNAMSIZ 16); a trailing `*` would be nft's wildcard and is not let through. */
 function interfaceName(name: string): string {
   if (!/^[A-Za-z0-9_.-]{1,15}$/.test(name)) throw unfit('interface name', name);
   return name;
-}
-
-function commentText(reason: string): string {
-  // Printable ASCII without the quote that would end it and the backslash. The kernel stores at most 128 bytes.
-  if (!/^[\x20-\x21\x23-\x5b\x5d-\x7e]{1,120}$/.test(reason)) throw unfit('comment', reason);
-  return `comment "${reason}"`;
 }
 
 function checkedRange(family: Family, address: string, prefix: number): { first: bigint; last: bigint } {
@@ -176,14 +157,6 @@ function checkedRange(family: Family, address: string, prefix: number): { first:
   if (range === undefined) throw unfit(`IPv${family} range`, `${address}/${prefix}`);
   return range;
 }
-
-function unfit(what: string, value: string): ControllerError {
-  return new ControllerError('Internal', `${JSON.stringify(value)} cannot stand in a nft script as ${what}`);
-}
-
-/** (uid_t)-1 means "no change" to the kernel and is nobody's id. */
-const UID_MAX = 4_294_967_294;
-const MARK_MAX = 4_294_967_295;
 
 const HEADERS = { 4: 'ip', 6: 'ip6' } as const;
 
