@@ -5,6 +5,7 @@
 //	bookinfo connect [--timeout-ms N] ADDRESS...     try TCP connects, print JSON
 //	bookinfo fetch [--timeout-ms N] URL...           try HTTP GETs, print JSON
 //	bookinfo echo [--listen ADDRESS]                 send back what arrives over TCP
+//	bookinfo dial [--every-ms N] [--for-ms N] ADDRESS  connect again and again, print tallies
 //
 // Without a mode, BOOKINFO_MODE decides.
 package main
@@ -22,6 +23,7 @@ var modes = map[string]func(args []string) error{
 	"connect":     connect,
 	"fetch":       fetch,
 	"echo":        echo,
+	"dial":        dial,
 }
 
 func main() {
@@ -31,7 +33,7 @@ func main() {
 	}
 	run, known := modes[args[0]]
 	if !known {
-		fmt.Fprintf(os.Stderr, "bookinfo: mode %q is not one of details, ratings, reviews, productpage, connect, fetch, echo\n", args[0])
+		fmt.Fprintf(os.Stderr, "bookinfo: mode %q is not one of details, ratings, reviews, productpage, connect, fetch, echo, dial\n", args[0])
 		os.Exit(1)
 	}
 	if err := run(args[1:]); err != nil {

@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readEscapes } from '../../lab/guard.ts';
+import { followPods, type Followed, lifeLine, type PodLife } from '../support/cluster-move.ts';
+import { container } from '../support/cluster-pods.ts';
+import {
+  apply,
+  createNamespace,
+  deleteNamespaces,
+  GATE,
+  INITIALIZE,
+  kubectl,
+  kubectlJson,
+  listAt,
+  textAt,
+  waitFor,
+} from '../support/cluster.ts';
+
+const NAMESPACE = 'pnc-test-move';
+/** Nothing answers there: what reaches the bridge is counted and dropped, what is captured ends at Envoy. */
+const OUTSIDE = '192.0.2.77:7001';
+const WITNESS = '192.0.2.77:7002';
+const DEPLOYMENT = 'deployment/caller';
+const REPLICAS = 2;
+
+let followed: Followed;
+let escapedBefore: number;
+
+beforeAll(async () => {
+  await createNamespace(NAMESPACE, { labels: { 'istio-injection': 'enabled' } });
+  // Envoy must not dial what the application asked for: then every packet on the bridge is an escape.
+  await apply([registryOnly(), caller()], NAMESPACE);
+  escapedBefore = await escaped(OUTSIDE);
+  followed = followPods(NAMESPACE, { container: 'app' });
+  await rolledOut();
+});
+afterAll(async () => {
+  await followed.stop();
+  await deleteNamespaces([NAMESPACE]);
+});
+
+describe('a live namespace', () => {
+  it('begins with istio-init', async () => {
+    await expectGeneration({ first: 'istio-init', captured: 'istio' });
+  });
+
+  it('moves to us pod by pod, and its pods then pass Pod Security restricted', async () => {
+    await kubectl(['annotate', 'namespace', NAMESPACE, `${INITIALIZE}=true`]);
+    await kubectl(['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce=restricted']);
+    await restart();
+    await expectGeneration({ first: GATE, captured: 'ours' });
+  });
+
+  it('moves back', async () => {
+    await kubectl(['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce-']);
+    await kubectl(['annotate', 'namespace', NAMESPACE, `${INITIALIZE}-`]);
+    await restart();
+    await expectGeneration({ first: 'istio-init', captured: 'istio' });
+  });
+
+  it('was never unprotected: no pod, no moment, no packet', async () => {
+    await followed.stop();
+    for (const life of followed.lives()) process.stdout.write(`${lifeLine(life)}\n`);
+    expect(followed.lives().length).toBe(3 * REPLICAS);
+    for (const life of followed.lives()) expectProtected(life);
+    expect((await escaped(OUTSIDE)) - escapedBefore).toBe(0);
+  });
+
+  it('would have shown it: the same program without capture is counted on the bridge', async () => {
+    const before = await escaped(WITNESS);
+    const labels = { 'sidecar.istio.io/inject': 'false' };
+    const spec = {
+      restartPolicy: 'Never',
+      securityContext: POD_SECURITY,
+      containers: [container('app', ['dial', '--for-ms', '1500', '--timeout-ms', '500', WITNESS])],
+    };
+    await apply([{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'uncaptured', labels }, spec }], NAMESPACE);
+    await kubectl([
+      'wait',
+      '-n',
+      NAMESPACE,
+      '--for=jsonpath={.status.phase}=Failed',
+      '--timeout=60s',
+      'pod/uncaptured',
+    ]);
+    expect((await escaped(WITNESS)) - before).toBeGreaterThan(0);
+  });
+});
+
+/** All pods that run now were made the new way. */
+async function expectGeneration(wanted: { first: string; captured: PodLife['captures'][number] }): Promise<void> {
+  const pods = listAt(await kubectlJson(['get', 'pods', '-n', NAMESPACE, '-l', 'app=caller']), 'items');
+  const names = pods.map((pod) => textAt(pod, 'metadata', 'name'));
+  expect(names.length).toBe(REPLICAS);
+  for (const name of names) {
+    const life = await waitFor(
+      `${name} has been looked into`,
+      async () => followed.lives().find((one) => one.name === name && one.captures.length > 0),
+      { timeoutMs: 30_000 },
+    );
+    expect(life.inits, name).toContain(wanted.first);
+    expect(life.captures, name).toEqual([wanted.captured]);
+  }
+}
+
+function expectProtected(life: PodLife): void {
+  expect(life.captures, life.name).not.toContain('nobody');
+  expect(life.captures.length, life.name).toBeGreaterThan(0);
+  expect(life.tally?.connected, life.name).toBeGreaterThan(0);
+  expect([life.tally?.silent, life.tally?.other], life.name).toEqual([0, 0]);
+}
+
+async function restart(): Promise<void> {
+  await kubectl(['rollout', 'restart', '-n', NAMESPACE, DEPLOYMENT]);
+  await rolledOut();
+}
+
+/** Every pod is of the new kind, and the old ones have gone. */
+async function rolledOut(): Promise<void> {
+  await kubectl(['rollout', 'status', '-n', NAMESPACE, DEPLOYMENT, '--timeout=180s'], { timeoutMs: 200_000 });
+  await waitFor(
+    'the old pods have gone',
+    async () =>
+      listAt(await kubectlJson(['get', 'pods', '-n', NAMESPACE, '-l', 'app=caller']), 'items').length === REPLICAS,
+    { timeoutMs: 90_000, intervalMs: 250 },
+  );
+}
+
+async function escaped(address: string): Promise<number> {
+  const [host, port] = address.split(':');
+  return (await readEscapes()).destinations.get(`${host} tcp ${port}`) ?? 0;
+}
+
+const POD_SECURITY = { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } };
+
+/** An application that calls the outside from its first instruction to its last. */
+function caller(): object {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'caller' },
+    spec: {
+      replicas: REPLICAS,
+      selector: { matchLabels: { app: 'caller' } },
+      strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+      template: {
+        metadata: { labels: { app: 'caller' } },
+        spec: {
+          terminationGracePeriodSeconds: 2,
+          securityContext: POD_SECURITY,
+          containers: [container('app', ['dial', '--timeout-ms', '900', OUTSIDE])],
+        },
+      },
+    },
+  };
+}
+
+function registryOnly(): object {
+  return {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'Sidecar',
+    metadata: { name: 'default' },
+    spec: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
+  };
+}
