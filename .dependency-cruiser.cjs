@@ -1,5 +1,6 @@
 /**
- * Import direction: the path of a pod, left to right (docs: ARCHITECTURE.md). A folder may import what it lists, src/errors.ts and src/cut-text.ts.
+ * Import direction: the path of a pod, left to right (docs: ARCHITECTURE.md). A folder may import what it lists, and the leaves beside the folders:
+ * src/errors.ts, src/cut-text.ts, src/address.ts.
  * Pure folders import no effect. Only commands/ sees both ends; nothing imports commands/ or main.ts.
  */
 const allowed = {
@@ -26,11 +27,11 @@ const directionRules = Object.entries(allowed).map(([folder, imports]) => ({
   from: { path: folder === 'errors' ? '^src/errors\\.ts$' : `^src/${folder}/`, pathNot: '\\.test\\.ts$' },
   to: {
     path: '^src/',
-    pathNot: [`^src/${folder}/`, '^src/(errors|cut-text)\\.ts$', ...imports.map((name) => `^src/${name}[/.]`)],
+    pathNot: [`^src/${folder}/`, '^src/(errors|cut-text|address)\\.ts$', ...imports.map((name) => `^src/${name}[/.]`)],
   },
 }));
 
-const pure = '^src/(pod|enrollment|capture|ruleset|admission)/';
+const pure = '^src/((pod|enrollment|capture|ruleset|admission)/|(address|cut-text)\\.ts$)';
 
 module.exports = {
   forbidden: [

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { type Family, formatAddress, networkOf, parseAddress, WIDTH } from '../address.ts';
 import { accepted, type Parsed, parseList, refused } from './parsed.ts';
 import type { Cidr, Selection } from './policy.ts';
 
@@ -14,11 +14,11 @@ export function parseCidr(raw: string): Parsed<Cidr> {
   if (match?.[1] === undefined || match[2] === undefined) return refused(ALLOWED);
   const [, address, prefixText] = match;
   const prefix = Number(prefixText);
-  if (isIPv4(address)) return prefix <= 32 ? accepted(masked(4, ipv4Bits(address), prefix)) : refused(ALLOWED);
-  if (!isIPv6(address) || prefix > 128) return refused(ALLOWED);
-  const bits = ipv6Bits(address);
-  if (bits >> 32n === 0xffffn && prefix >= 96) return refused('IPv4 ranges in IPv4 form');
-  return accepted(masked(6, bits, prefix));
+  const family = address.includes(':') ? 6 : 4;
+  const bits = parseAddress(family, address);
+  if (bits === undefined || prefix > WIDTH[family]) return refused(ALLOWED);
+  if (family === 6 && bits >> 32n === 0xffffn && prefix >= 96) return refused('IPv4 ranges in IPv4 form');
+  return accepted(masked(family, bits, prefix));
 }
 
 /** A list of ranges in the order given; blank is none. */
@@ -53,15 +53,13 @@ export function isLoopback(range: Cidr): boolean {
 /** Does `outer` hold all of `inner`? */
 export function containsCidr(outer: Cidr, inner: Cidr): boolean {
   if (outer.family !== inner.family || outer.prefix > inner.prefix) return false;
-  const width = outer.family === 4 ? 32n : 128n;
-  const shift = width - BigInt(outer.prefix);
-  return addressBits(outer) >> shift === addressBits(inner) >> shift;
+  return networkOf(inner.family, addressBits(inner), outer.prefix) === addressBits(outer);
 }
 
 /** Does a range hold an address, given in plain form? */
 export function holdsAddress(range: Cidr, address: string): boolean {
-  const host = parseCidr(`${address}/${range.family === 4 ? 32 : 128}`);
-  return host.ok && containsCidr(range, host.value);
+  const bits = parseAddress(range.family, address);
+  return bits !== undefined && networkOf(range.family, bits, range.prefix) === addressBits(range);
 }
 
 /** What is sent there never leaves the pod. */
@@ -77,54 +75,14 @@ export function isLoopbackAddress(address: string): boolean {
 
 /** The nth address of a range, in canonical form. */
 export function addressIn(cidr: Cidr, offset: bigint): string {
-  return cidr.family === 4 ? ipv4Text(addressBits(cidr) + offset) : ipv6Text(addressBits(cidr) + offset);
+  return formatAddress(cidr.family, addressBits(cidr) + offset);
 }
 
-function addressBits(cidr: Cidr): bigint {
-  return cidr.family === 4 ? ipv4Bits(cidr.address) : ipv6Bits(cidr.address);
+/** Of a range, whose address was checked when it was made. */
+function addressBits({ family, address }: Cidr): bigint {
+  return parseAddress(family, address) ?? 0n;
 }
 
-function masked(family: 4 | 6, bits: bigint, prefix: number): Cidr {
-  const width = family === 4 ? 32n : 128n;
-  const shift = width - BigInt(prefix);
-  const network = (bits >> shift) << shift;
-  return { family, address: family === 4 ? ipv4Text(network) : ipv6Text(network), prefix };
-}
-
-function ipv4Bits(address: string): bigint {
-  return address.split('.').reduce((bits, part) => (bits << 8n) | BigInt(part), 0n);
-}
-
-function ipv4Text(bits: bigint): string {
-  return [24n, 16n, 8n, 0n].map((shift) => String((bits >> shift) & 0xffn)).join('.');
-}
-
-/** Of an address `isIPv6` has accepted; the last 32 bits may be in dotted form. */
-function ipv6Bits(address: string): bigint {
-  const dotted = address.lastIndexOf(':') + 1;
-  const text = address.includes('.') ? address.slice(0, dotted) + hexPair(ipv4Bits(address.slice(dotted))) : address;
-  const [head = '', tail] = text.split('::');
-  const before = head === '' ? [] : head.split(':');
-  const after = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = Array.from({ length: 8 - before.length - after.length }, () => '0');
-  return [...before, ...zeros, ...after].reduce((bits, group) => (bits << 16n) | BigInt(`0x${group}`), 0n);
-}
-
-function hexPair(bits: bigint): string {
-  return `${(bits >> 16n).toString(16)}:${(bits & 0xffffn).toString(16)}`;
-}
-
-/** RFC 5952: the longest run of two or more zero groups, the first of several, becomes `::`. */
-function ipv6Text(bits: bigint): string {
-  const groups = Array.from({ length: 8 }, (_, index) => ((bits >> BigInt(112 - 16 * index)) & 0xffffn).toString(16));
-  const runs = [...groups.join(':').matchAll(/(?<![0-9a-f])0(?::0)+(?![0-9a-f])/g)];
-  const longest = runs.reduce<RegExpMatchArray | undefined>(
-    (best, run) => (best === undefined || run[0].length > best[0].length ? run : best),
-    undefined,
-  );
-  const text = groups.join(':');
-  if (longest?.index === undefined) return text;
-  const before = text.slice(0, longest.index).replace(/:$/, '');
-  const after = text.slice(longest.index + longest[0].length).replace(/^:/, '');
-  return `${before}::${after}`;
+function masked(family: Family, bits: bigint, prefix: number): Cidr {
+  return { family, address: formatAddress(family, networkOf(family, bits, prefix)), prefix };
 }

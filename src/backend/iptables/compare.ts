@@ -1,5 +1,5 @@
 import { ABSENT, type Drift } from '../backend.ts';
-import type { Family } from '../nft/address-range.ts';
+import type { Family } from '../../address.ts';
 import type { SavedTable } from './saved-rules.ts';
 import { type IptablesTable, TABLE_NAMES } from './tables.ts';
 

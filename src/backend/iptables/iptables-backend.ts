@@ -1,7 +1,7 @@
 import { isControllerError } from '../../errors.ts';
 import type { Ruleset } from '../../ruleset/ruleset.ts';
 import { type Backend, type BackendName, type BroughtRules, type Drift, requireNoDrift } from '../backend.ts';
-import type { Family } from '../nft/address-range.ts';
+import type { Family } from '../../address.ts';
 import { compareIptables } from './compare.ts';
 import { renderChange, renderRemoval, renderReturn } from './render.ts';
 import { holdsOurs, parseSaved, type SavedTable, savedPolicyHash } from './saved-rules.ts';

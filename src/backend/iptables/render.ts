@@ -1,6 +1,6 @@
 import { ControllerError } from '../../errors.ts';
 import type { Ruleset } from '../../ruleset/ruleset.ts';
-import type { Family } from '../nft/address-range.ts';
+import type { Family } from '../../address.ts';
 import type { SavedTable } from './saved-rules.ts';
 import { commitOrder, type IptablesTable, iptablesTables, TABLE_NAMES } from './tables.ts';
 

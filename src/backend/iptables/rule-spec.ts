@@ -1,3 +1,4 @@
+import { type Family, formatRange, mergeRanges, prefixRange, rangePrefixes } from '../../address.ts';
 import type {
   AddressTarget,
   ConnectionState,
@@ -8,7 +9,6 @@ import type {
   Verdict,
 } from '../../ruleset/ruleset.ts';
 import { guardFor, ID_MAX, MARK_MAX, PORT_MAX } from '../guard.ts';
-import { type Family, formatRange, mergeRanges, prefixRange, rangePrefixes } from '../nft/address-range.ts';
 import { chainName } from './names.ts';
 
 const { comment, number, policyComment, protocol, unfit } = guardFor('iptables rules');

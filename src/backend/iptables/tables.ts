@@ -1,6 +1,6 @@
 import { ControllerError } from '../../errors.ts';
 import type { BaseChain, Chain, Ruleset } from '../../ruleset/ruleset.ts';
-import type { Family } from '../nft/address-range.ts';
+import type { Family } from '../../address.ts';
 import { chainName, POLICY_CHAIN } from './names.ts';
 import { jumpSpec, policySpec, ruleSpecs } from './rule-spec.ts';
 

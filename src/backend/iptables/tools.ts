@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { ControllerError, errnoOf } from '../../errors.ts';
-import type { Family } from '../nft/address-range.ts';
+import type { Family } from '../../address.ts';
 import { runProgram } from '../process.ts';
 
 /** Which kernel interface iptables speaks to. */

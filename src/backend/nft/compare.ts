@@ -1,13 +1,6 @@
 import type { BaseChain, Chain, Ruleset, RuleSetDefinition } from '../../ruleset/ruleset.ts';
 import { ABSENT, type Drift } from '../backend.ts';
-import {
-  type AddressRange,
-  type Family,
-  formatRange,
-  mergeRanges,
-  parseAddress,
-  prefixRange,
-} from './address-range.ts';
+import { type AddressRange, type Family, formatRange, mergeRanges, parseAddress, prefixRange } from '../../address.ts';
 import { listedRuleText, type ListedTable, parseListing, type ListedChain, type ListedSet } from './listing.ts';
 import { policyComment, ruleText, SET_TYPES, setElements } from './rule-text.ts';
 

@@ -1,4 +1,4 @@
-import { type Family, formatRange, prefixRange } from './address-range.ts';
+import { type Family, formatRange, prefixRange } from '../../address.ts';
 import { CONNECTION_STATES } from './rule-text.ts';
 
 /** The JSON of `list table`, narrowed to what the comparison looks at. */

@@ -1,3 +1,4 @@
+import { type Family, formatRange, mergeRanges, prefixRange } from '../../address.ts';
 import type {
   AddressTarget,
   ConnectionState,
@@ -8,7 +9,6 @@ import type {
   Verdict,
 } from '../../ruleset/ruleset.ts';
 import { guardFor, ID_MAX, MARK_MAX, PORT_MAX } from '../guard.ts';
-import { type Family, formatRange, mergeRanges, prefixRange } from './address-range.ts';
 
 const GUARD = guardFor('a nft script');
 /** For what the renderer writes beside rules: priorities, and the comment of the table. */

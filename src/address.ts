@@ -1,5 +1,7 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
+/** Addresses as numbers: the one place where they are read, written and counted. Pure. */
+
 /** Inclusive. IPv4 and IPv6 never mix in one list. */
 export interface AddressRange {
   readonly first: bigint;
@@ -7,6 +9,9 @@ export interface AddressRange {
 }
 
 export type Family = 4 | 6;
+
+/** Of an address. */
+export const WIDTH = { 4: 32, 6: 128 } as const;
 
 const BITS = { 4: 32n, 6: 128n } as const;
 
@@ -17,6 +22,12 @@ export function prefixRange(family: Family, address: string, prefix: number): Ad
   if (first === undefined || !Number.isInteger(prefix) || prefix < 0 || BigInt(prefix) > bits) return undefined;
   const size = 1n << (bits - BigInt(prefix));
   return first % size === 0n ? { first, last: first + size - 1n } : undefined;
+}
+
+/** The first address of the range a prefix gives around an address: host bits are cleared, as the kernel does. */
+export function networkOf(family: Family, address: bigint, prefix: number): bigint {
+  const host = BITS[family] - BigInt(prefix);
+  return (address >> host) << host;
 }
 
 /** Sorted, with overlapping and adjacent ranges made one: nft refuses overlaps, and the kernel's own order is its own affair. */
@@ -83,9 +94,9 @@ function groups(text: string): bigint[] {
   });
 }
 
-function formatAddress(family: Family, value: bigint): string {
+/** As inet_ntop prints it, which is also what libnftables, iptables and people use. */
+export function formatAddress(family: Family, value: bigint): string {
   if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.');
   const full = Array.from({ length: 8 }, (_, index) => ((value >> BigInt(112 - 16 * index)) & 0xffffn).toString(16));
-  // SocketAddress prints as inet_ntop does, which is also what libnftables uses.
   return new SocketAddress({ address: full.join(':'), family: 'ipv6' }).address;
 }

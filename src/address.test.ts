@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatRange, mergeRanges, parseAddress, prefixRange } from './address-range.ts';
+import {
+  formatAddress,
+  formatRange,
+  mergeRanges,
+  networkOf,
+  parseAddress,
+  prefixRange,
+  rangePrefixes,
+} from './address.ts';
 
 const v4 = (address: string, prefix: number) => {
   const range = prefixRange(4, address, prefix);
@@ -46,6 +54,29 @@ describe('formatRange', () => {
         const value = parseAddress(6, address);
         if (value === undefined) throw new Error(address);
         expect(parseAddress(6, formatRange(6, { first: value, last: value }))).toBe(value);
+      }),
+    );
+  });
+});
+
+describe('networkOf', () => {
+  it('clears host bits', () => {
+    expect(formatAddress(4, networkOf(4, 0x0a01_0203n, 8))).toBe('10.0.0.0');
+    expect(networkOf(4, 0xffff_ffffn, 0)).toBe(0n);
+    expect(networkOf(6, 2n ** 128n - 1n, 128)).toBe(2n ** 128n - 1n);
+  });
+});
+
+describe('rangePrefixes', () => {
+  it('makes up exactly the range, with as few prefixes as two borders need', () => {
+    const address = fc.bigInt({ min: 0n, max: 2n ** 32n - 1n });
+    fc.assert(
+      fc.property(address, address, (a, b) => {
+        const range = a < b ? { first: a, last: b } : { first: b, last: a };
+        const prefixes = rangePrefixes(4, range);
+        const ranges = prefixes.map(({ first, prefix }) => prefixRange(4, formatAddress(4, first), prefix));
+        expect(mergeRanges(ranges.flatMap((one) => (one === undefined ? [] : [one])))).toEqual([range]);
+        expect(prefixes.length).toBeLessThanOrEqual(62);
       }),
     );
   });
