@@ -1,5 +1,5 @@
 import { type Family, formatAddress, networkOf, parseAddress, WIDTH } from '../address.ts';
-import { accepted, type Parsed, parseList, refused } from './parsed.ts';
+import { accepted, type Parsed, parseList, refused, trimmed } from './parsed.ts';
 import type { Cidr, Selection } from './policy.ts';
 
 const ALLOWED = 'an IPv4 or IPv6 range such as 10.0.0.0/8 or 2001:db8::/32';
@@ -28,14 +28,14 @@ export function parseCidrs(raw: string): Parsed<readonly Cidr[]> {
 
 /** `*` for everything, or a list as above. */
 export function parseCidrSelection(raw: string): Parsed<Selection<Cidr>> {
-  if (raw.trim() === '*') return accepted({ all: true });
+  if (trimmed(raw) === '*') return accepted({ all: true });
   const parsed = parseCidrs(raw);
   return parsed.ok ? accepted({ all: false, items: parsed.value }) : refused(`* or ${parsed.allowed}`);
 }
 
 /** The IPv4 range that stands for loopback: within 127.0.0.0/8, as Istio asks of ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR. */
 export function parseLoopbackRange(raw: string): Parsed<Cidr> {
-  const parsed = parseCidr(raw.trim());
+  const parsed = parseCidr(trimmed(raw));
   const fits =
     parsed.ok && parsed.value.family === 4 && parsed.value.prefix >= 8 && parsed.value.address.startsWith('127.');
   return fits ? parsed : refused('an IPv4 range within 127.0.0.0/8');

@@ -1,6 +1,6 @@
 import { environment, firstOf, type Inputs, istioDefault } from './inputs.ts';
 import { parseGroups } from './ids.ts';
-import { accepted, type Parsed, refused } from './parsed.ts';
+import { accepted, type Parsed, refused, trimmed } from './parsed.ts';
 import type { Problem, Selection, Sourced } from './policy.ts';
 
 /** Whose traffic is captured, by gid: variables of Istio's init container, which its CNI passes over. */
@@ -26,7 +26,7 @@ export function ownerGroups(
 
 /** `*`, or at least one group: an empty list would let everybody go. */
 function parseGroupSelection(raw: string): Parsed<Selection<number>> {
-  if (raw.trim() === '*') return accepted({ all: true });
+  if (trimmed(raw) === '*') return accepted({ all: true });
   const parsed = parseGroups(raw);
   if (!parsed.ok) return refused(`* or ${parsed.allowed}`);
   return parsed.value.length === 0

@@ -9,10 +9,11 @@ import {
   parseCidrs,
   parseLoopbackRange,
 } from './cidr.ts';
-import { parseIds } from './ids.ts';
+import { parseGroups, parseIds } from './ids.ts';
 import { parseInterfaces } from './interfaces.ts';
-import type { Parser } from './parsed.ts';
+import { type Parser, TEXT_CHARACTERS_MAX, trimmed } from './parsed.ts';
 import { parsePort, parsePortSelection, parsePorts } from './ports.ts';
+import { parseMark, parseRouteTable } from './tproxy.ts';
 import { parseBoolean, parseMode } from './words.ts';
 
 /** The value, or `refused`. */
@@ -69,6 +70,34 @@ describe('ports', () => {
   });
 });
 
+describe('blanks', () => {
+  it('are space, tab and line ends, around elements only', () => {
+    expect(read(parsePorts, ' 80 ,\t443\r\n')).toEqual([80, 443]);
+    expect(read(parsePorts, ' \t\r\n')).toEqual([]);
+    expect(read(parsePortSelection, '*\n')).toEqual({ all: true });
+    for (const raw of ['8 0', '80\n443', '8\t0']) expect(read(parsePorts, raw)).toBe('refused');
+  });
+
+  it.each(['\u00a0', '\u2028', '\u3000', '\ufeff', '\u200b', '\v', '\f', '\0'])(
+    'are not %j: a text that only looks empty is not the empty list',
+    (space) => {
+      for (const parser of [parsePorts, parseCidrs, parseInterfaces, parsePortSelection, parseCidrSelection])
+        for (const raw of [space, `${space}*`, `80${space}`, `eth0,${space}eth1`])
+          expect(read<unknown>(parser, raw)).toBe('refused');
+    },
+  );
+
+  it('take no time, however many', () => {
+    const many = `${' '.repeat(TEXT_CHARACTERS_MAX - 2)}x`;
+    const startedMs = performance.now();
+    expect(trimmed(`${many} `)).toBe('x');
+    expect(read(parsePorts, `1,${many}`.slice(0, TEXT_CHARACTERS_MAX))).toEqual('refused');
+    expect(read(parsePortSelection, `${many}${' '.repeat(TEXT_CHARACTERS_MAX)}`)).toBe('refused');
+    // A regular expression that backtracks takes seconds for this.
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+  });
+});
+
 describe('ranges', () => {
   it.each([
     ['10.0.0.0/8', '10.0.0.0/8'],
@@ -108,6 +137,25 @@ describe('ranges', () => {
     '"10.0.0.0/8"',
     '10.0.0.0/8; drop',
     '10.0.0.0/8\n',
+    '10.0.0.0/+8',
+    '10.0.0.0/8.0',
+    '10.0.0.0/1e1',
+    '10.0.0.0/ 8',
+    '10.0.0.0//8',
+    '10.0.0.0/8/8',
+    '10.0.0.0-10.0.0.9',
+    '10.0.0.0/255.0.0.0',
+    '167772160/8',
+    '１0.0.0.0/8',
+    '::ffff:10.0.0.1/128',
+    '0:0:0:0:0:ffff:a00:1/128',
+    '1::2::3/64',
+    ':::/0',
+    '[::]/0',
+    '12345::/16',
+    '::1.2.3/128',
+    'localhost/8',
+    '*/0',
   ])('refuses %j', (raw) => {
     expect(read(parseCidr, raw)).toBe('refused');
   });
@@ -160,6 +208,28 @@ describe('interfaces, ids, words', () => {
       expect(read(parseIds, raw)).toBe('refused');
   });
 
+  it('reads numeric groups only, and none where nothing is said', () => {
+    expect(read(parseGroups, '')).toEqual([]);
+    expect(read(parseGroups, '7, 8,7')).toEqual([7, 8]);
+    const named = parseGroups('istio-proxy');
+    expect(named.ok ? '' : named.allowed).toContain('numeric gid');
+    const many = (count: number) => Array.from({ length: count }, (_, index) => index).join(',');
+    expect(read(parseGroups, many(64))).toHaveLength(64);
+    expect(read(parseGroups, many(65))).toBe('refused');
+    expect(read(parseIds, many(17))).toBe('refused');
+  });
+
+  it('reads marks and route tables in plain decimal, but not those that are taken', () => {
+    expect([read(parseMark, '1'), read(parseMark, '4294967295')]).toEqual([1, 4_294_967_295]);
+    expect([read(parseRouteTable, '1'), read(parseRouteTable, '252')]).toEqual([1, 252]);
+    expect([read(parseRouteTable, '256'), read(parseRouteTable, '4294967295')]).toEqual([256, 4_294_967_295]);
+    const neither = ['', '0', '01337', '0x539', '-1', '+1', ' 1', '1e3', '4294967296', '1.5', '1337/0xff', 'main'];
+    for (const raw of neither)
+      expect([read(parseMark, raw), read(parseRouteTable, raw)]).toEqual(['refused', 'refused']);
+    expect(read(parseMark, '1338')).toBe('refused');
+    for (const raw of ['253', '254', '255']) expect(read(parseRouteTable, raw)).toBe('refused');
+  });
+
   it('reads modes and booleans as Istio does', () => {
     expect(read(parseMode, 'REDIRECT')).toBe('REDIRECT');
     for (const raw of ['redirect', 'tproxy', '', ' NONE']) expect(read(parseMode, raw)).toBe('refused');
@@ -180,13 +250,16 @@ describe('every parser', () => {
     parseCidr,
     parseCidrs,
     parseCidrSelection,
+    parseGroups,
     parseIds,
     parseInterfaces,
     parseLoopbackRange,
+    parseMark,
     parseMode,
     parsePort,
     parsePorts,
     parsePortSelection,
+    parseRouteTable,
   ];
   const hostile = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 60 }),

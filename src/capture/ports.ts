@@ -1,4 +1,4 @@
-import { accepted, type Parsed, parseList, refused } from './parsed.ts';
+import { accepted, type Parsed, parseList, refused, trimmed } from './parsed.ts';
 import type { Selection } from './policy.ts';
 
 const ALLOWED_PORT = 'a port from 1 to 65535 in plain decimal';
@@ -19,7 +19,7 @@ export function parsePorts(raw: string): Parsed<readonly number[]> {
 
 /** `*` for all, or a list as above. */
 export function parsePortSelection(raw: string): Parsed<Selection<number>> {
-  if (raw.trim() === '*') return accepted({ all: true });
+  if (trimmed(raw) === '*') return accepted({ all: true });
   const parsed = parsePorts(raw);
   return parsed.ok ? accepted({ all: false, items: parsed.value }) : refused(`* or ${parsed.allowed}`);
 }
