@@ -1,5 +1,5 @@
 import { GID_ANNOTATION, UID_ANNOTATION } from '../../src/capture/identity.ts';
-import { ARGUMENTS } from '../../src/capture/istio-arguments.ts';
+import { ARGUMENTS } from '../../src/capture/istio-flags.ts';
 import { ANNOTATIONS } from '../../src/capture/resolve.ts';
 
 /** A pod's input: one hostile value in one place, as it stands in a manifest. */

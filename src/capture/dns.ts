@@ -1,8 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { argument, environment, firstOf, type Inputs, istioDefault } from './inputs.ts';
-import { ARGUMENTS } from './istio-arguments.ts';
+import { argument, firstOf, type Inputs, istioDefault, switchOf } from './inputs.ts';
+import { ARGUMENTS } from './istio-flags.ts';
 import type { Cidr, DnsCapture, Problem, Sourced } from './policy.ts';
 import { parseCidr } from './cidr.ts';
+import { VARIABLES } from './variables.ts';
 import { parseBoolean } from './words.ts';
 
 const OFF: DnsCapture = { kind: 'off' };
@@ -22,7 +23,7 @@ export function dnsCapture(
   problems: Problem[],
 ): Sourced<DnsCapture> {
   const captured = firstOf(
-    [argument(inputs, ARGUMENTS.redirectDns), environment(inputs, 'ISTIO_META_DNS_CAPTURE')],
+    switchOf(inputs, ARGUMENTS.redirectDns, VARIABLES.dnsCapture),
     parseBoolean,
     istioDefault(false),
     problems,
@@ -30,7 +31,7 @@ export function dnsCapture(
   const everything = firstOf(
     [argument(inputs, ARGUMENTS.captureAllDns)],
     parseBoolean,
-    istioDefault(isForCni(inputs)),
+    istioDefault(inputs.injectedForCni),
     problems,
   );
   const { source } = captured;
@@ -39,13 +40,6 @@ export function dnsCapture(
   if (everything.value || known === undefined) return { value: ALL, source };
   const servers = known.flatMap(serverOf).slice(0, NAMESERVERS_MAX);
   return { value: servers.length === 0 ? OFF : { kind: 'servers', servers: distinct(servers) }, source };
-}
-
-/** Nobody carries arguments, or only the container that checks what Istio's CNI plugin did, and which writes no rule. */
-function isForCni({ istioArguments }: Inputs): boolean {
-  if (istioArguments === undefined) return true;
-  const skips = parseBoolean(istioArguments.values.get('skip-rule-apply') ?? 'false');
-  return skips.ok && skips.value;
 }
 
 /** A text that is no address is passed over, as by Istio's tool. An IPv4 address in IPv6 form is IPv4 on the wire, and no IPv6 rule would match it. */

@@ -1,4 +1,4 @@
-import { ARGUMENTS } from './istio-arguments.ts';
+import { ARGUMENTS } from './istio-flags.ts';
 import { annotation, argument, firstOf, type Inputs, istioDefault, unlessEmpty } from './inputs.ts';
 import { parseIds } from './ids.ts';
 import type { Problem, Sourced } from './policy.ts';

@@ -1,8 +1,11 @@
 import type { Container, EnvironmentVariable, Pod } from '../pod/pod.ts';
 import { argumentCarrier, type IstioArguments, readIstioArguments } from './istio-arguments.ts';
+import { SKIP_RULE_APPLY } from './istio-flags.ts';
 import { type Parser, TEXT_CHARACTERS_MAX } from './parsed.ts';
 import type { Problem, Source, Sourced } from './policy.ts';
 import { type SettingValue, settingText } from './setting-text.ts';
+import { variableOf } from './variables.ts';
+import { parseBoolean } from './words.ts';
 
 /** A place a setting may come from, and what it says there. */
 export interface Candidate {
@@ -20,13 +23,18 @@ export interface Inputs {
   readonly istioArguments: IstioArguments | undefined;
   readonly carrierEnv: readonly EnvironmentVariable[];
   readonly proxy: Container | undefined;
+  /** Rules were to be written by Istio's CNI plugin: nobody carries arguments, or only the container that checks its work. */
+  readonly injectedForCni: boolean;
 }
 
 export function inputsOf(pod: Pod, sidecarName: string): Inputs {
   const carrier = argumentCarrier(pod);
+  const istioArguments = carrier === undefined ? undefined : readIstioArguments(carrier.argv);
+  const skips = parseBoolean(istioArguments?.values.get(SKIP_RULE_APPLY) ?? 'false');
   return {
     pod,
-    istioArguments: carrier === undefined ? undefined : readIstioArguments(carrier.argv),
+    istioArguments,
+    injectedForCni: istioArguments === undefined || (skips.ok && skips.value),
     carrierEnv: carrier?.container.env ?? [],
     proxy: [...pod.initContainers, ...pod.containers].find(({ name }) => name === sidecarName),
   };
@@ -42,12 +50,19 @@ export function annotation(
   return raw === undefined ? undefined : { kind, key, raw };
 }
 
-/** A flag of `istio-iptables`, or its environment variable: the flag's name in capitals. */
+/** A flag of `istio-iptables`, or the environment variable it has there. */
 export function argument(inputs: Inputs, name: string): Candidate | undefined {
-  const raw = inputs.istioArguments?.values.get(name);
-  if (raw !== undefined) return { kind: 'argument', key: `--${name}`, raw };
-  // Istio's tool gives --envoy-port no variable.
-  return name === 'envoy-port' ? undefined : fromEnv(inputs.carrierEnv, name.toUpperCase().replaceAll('-', '_'));
+  return flagValue(inputs, name) ?? carrierVariable(inputs, name);
+}
+
+/** A switch that Istio's tool also reads from a variable with a name of its own, which is stronger than that of the argument. */
+export function switchOf(inputs: Inputs, name: string, variable: string): readonly (Candidate | undefined)[] {
+  return [
+    flagValue(inputs, name),
+    fromEnv(inputs.carrierEnv, variable),
+    carrierVariable(inputs, name),
+    fromEnv(inputs.proxy?.env ?? [], variable),
+  ];
 }
 
 /** For flags that Istio's tool gives a default of its own when they are empty: mode, uids and gids. */
@@ -94,10 +109,20 @@ export function istioDefault<T>(value: T): Sourced<T> {
   return { value, source: { kind: 'default', key: '', raw: '' } };
 }
 
+function flagValue(inputs: Inputs, name: string): Candidate | undefined {
+  const raw = inputs.istioArguments?.values.get(name);
+  return raw === undefined ? undefined : { kind: 'argument', key: `--${name}`, raw };
+}
+
+function carrierVariable(inputs: Inputs, name: string): Candidate | undefined {
+  const variable = variableOf(name);
+  return variable === undefined ? undefined : fromEnv(inputs.carrierEnv, variable);
+}
+
 function fromEnv(env: readonly EnvironmentVariable[], name: string): Candidate | undefined {
   // As in a container, the last of several variables of one name counts.
   const variable = env.findLast((one) => one.name === name);
-  // Istio's tools read an empty variable as an unset one.
+  // An empty variable says nothing. (Istio's tool takes some for an empty list, which captures nothing: too easily written by accident.)
   if (variable === undefined || variable.value === '') return undefined;
   return { kind: 'environment', key: name, raw: variable.value ?? '', unknowable: variable.value === undefined };
 }

@@ -2,6 +2,7 @@ import { environment, firstOf, type Inputs, istioDefault } from './inputs.ts';
 import { parseGroups } from './ids.ts';
 import { accepted, type Parsed, refused, trimmed } from './parsed.ts';
 import type { Problem, Selection, Sourced } from './policy.ts';
+import { VARIABLES } from './variables.ts';
 
 /** Whose traffic is captured, by gid: variables of Istio's init container, which its CNI passes over. */
 export function ownerGroups(
@@ -10,13 +11,13 @@ export function ownerGroups(
 ): { readonly ownerGroups: Sourced<Selection<number>>; readonly excludeOwnerGroups: Sourced<readonly number[]> } {
   return {
     ownerGroups: firstOf<Selection<number>>(
-      [environment(inputs, 'ISTIO_OUTBOUND_OWNER_GROUPS')],
+      [environment(inputs, VARIABLES.ownerGroups)],
       parseGroupSelection,
       istioDefault({ all: true }),
       problems,
     ),
     excludeOwnerGroups: firstOf<readonly number[]>(
-      [environment(inputs, 'ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE')],
+      [environment(inputs, VARIABLES.excludeOwnerGroups)],
       parseGroups,
       istioDefault([]),
       problems,

@@ -51,14 +51,6 @@ describe('DNS capture', () => {
     expect(servers({ proxyEnv: DNS_ON, nameservers: ['10.96.0.10'] })).toBe('all');
   });
 
-  it('takes every query of a pod whose arguments only check the work of the CNI plugin', () => {
-    const inherited = ['--redirect-dns', '--run-validation', '--skip-rule-apply'];
-    expect(servers({ inherited, nameservers: ['10.96.0.10'] })).toBe('all');
-    expect(servers({ inherited: [...inherited, '--skip-rule-apply=false'], nameservers: ['10.96.0.10'] })).not.toBe(
-      'all',
-    );
-  });
-
   it("takes those to the pod's own servers in init mode, as the init container does", () => {
     const nameservers = ['10.96.0.10', '2001:DB8::0:A', '10.96.0.10', 'fe80::1%eth0', 'dns.example', '::ffff:10.0.0.1'];
     expect(servers({ inherited: ['--redirect-dns'], nameservers })).toEqual(['10.96.0.10/32', '2001:db8::a/128']);
@@ -77,6 +69,21 @@ describe('DNS capture', () => {
     const spec = { dnsPolicy: 'None', dnsConfig: { nameservers: ['192.0.2.53'] } };
     expect(servers({ inherited: ['--redirect-dns'], spec })).toEqual(['192.0.2.53/32']);
     expect(servers({ inherited: ['--redirect-dns'], spec: { ...spec, dnsPolicy: 'ClusterFirst' } })).toBe('all');
+  });
+
+  it('takes every query of a pod whose arguments only check the work of the CNI plugin', () => {
+    const inherited = ['--redirect-dns', '--run-validation', '--skip-rule-apply'];
+    expect(servers({ inherited, nameservers: ['10.96.0.10'] })).toBe('all');
+    for (const word of ['--skip-rule-apply=false', '--capture-all-dns=false'])
+      expect(servers({ inherited: [...inherited, word], nameservers: ['10.96.0.10'] })).toEqual(['10.96.0.10/32']);
+  });
+
+  it("reads the variables in the order of Istio's tool", () => {
+    const gateEnv = (own: string, other: string) => ({ ISTIO_META_DNS_CAPTURE: own, REDIRECT_DNS: other });
+    expect(dns({ inherited: [], gateEnv: gateEnv('false', 'true') }).kind).toBe('off');
+    expect(dns({ inherited: [], gateEnv: gateEnv('true', 'false') }).kind).toBe('all');
+    expect(dns({ inherited: [], gateEnv: { REDIRECT_DNS: 'false' }, proxyEnv: DNS_ON }).kind).toBe('off');
+    expect(dns({ inherited: ['--redirect-dns=false'], gateEnv: gateEnv('true', 'true') }).kind).toBe('off');
   });
 
   it('is off where the pod has no server, as in Istio', () => {

@@ -211,6 +211,12 @@ describe('refusals', () => {
     for (const { allowed } of problems) expect(allowed).not.toBe('');
   });
 
+  it('counts arguments it does not know instead of naming thousands', () => {
+    const problems = problemsOf({ inherited: Array.from({ length: 100_000 }, (_, index) => `word${index}`) });
+    expect(problems).toHaveLength(9);
+    expect(problems.at(-1)?.value).toBe('and 99992 more');
+  });
+
   it('never lets a weaker place stand in for a stronger one that is wrong', () => {
     const annotations = { [`${T}/includeInboundPorts`]: '80' };
     expect(problemsOf({ annotations, inherited: ['-b', 'oops'] })).toHaveLength(1);

@@ -11,14 +11,16 @@ import {
   type Inputs,
   inputsOf,
   istioDefault,
+  switchOf,
   unlessEmpty,
 } from './inputs.ts';
 import { parseInterfaces } from './interfaces.ts';
-import { ARGUMENTS } from './istio-arguments.ts';
+import { ARGUMENTS } from './istio-flags.ts';
 import { ownerGroups } from './owner-groups.ts';
 import { parsePort, parsePortSelection, parsePorts } from './ports.ts';
 import type { CaptureDefaults, CapturePolicy, PolicyResult, Problem, Sourced } from './policy.ts';
 import { tproxySettings } from './tproxy.ts';
+import { VARIABLES } from './variables.ts';
 import { parseBoolean, parseMode } from './words.ts';
 
 /** Istio's annotations that shape capture, and our overrides; `docs/annotations.md` is tested against this table. */
@@ -69,7 +71,7 @@ export function resolvePolicy(pod: Pod, defaults: CaptureDefaults, options: Reso
     ...outbound(inputs, defaults, problems),
     ...interfaces(inputs, problems),
     loopbackRange: firstOf(
-      [environment(inputs, 'ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR')],
+      [environment(inputs, VARIABLES.loopbackRange)],
       parseLoopbackRange,
       istioDefault({ family: 4, address: '127.0.0.1', prefix: 32 }),
       problems,
@@ -77,7 +79,7 @@ export function resolvePolicy(pod: Pod, defaults: CaptureDefaults, options: Reso
     ipv6: ipv6(inputs, defaults, problems),
     dns: dnsCapture(inputs, options.nameservers, problems),
     dropInvalid: firstOf(
-      [argument(inputs, ARGUMENTS.dropInvalid), environment(inputs, 'INVALID_DROP')],
+      switchOf(inputs, ARGUMENTS.dropInvalid, VARIABLES.dropInvalid),
       parseBoolean,
       istioDefault(false),
       problems,
@@ -195,8 +197,8 @@ function interfaces(inputs: Inputs, problems: Problem[]) {
 
 /** Always, unless the operator wants Istio's own gap back: there IPv6 is left alone without dual stack or an IPv6 primary address. */
 function ipv6(inputs: Inputs, defaults: CaptureDefaults, problems: Problem[]): Sourced<boolean> {
-  const candidate = argument(inputs, ARGUMENTS.dualStack) ?? environment(inputs, 'ISTIO_DUAL_STACK');
-  const dualStack = firstOf([candidate], parseBoolean, istioDefault(false), problems);
+  const candidates = switchOf(inputs, ARGUMENTS.dualStack, VARIABLES.dualStack);
+  const dualStack = firstOf(candidates, parseBoolean, istioDefault(false), problems);
   const source = { kind: 'flag', key: '--ipv6', raw: defaults.ipv6 } as const;
   if (defaults.ipv6 === 'both') return { value: true, source };
   const [firstIp] = inputs.pod.podIPs;
@@ -205,9 +207,15 @@ function ipv6(inputs: Inputs, defaults: CaptureDefaults, problems: Problem[]): S
   return dualStack.value ? dualStack : { value: false, source };
 }
 
+/** A command line of nothing else must not fill an Event: the rest is counted. */
+const UNKNOWN_SHOWN_MAX = 8;
+
 /** Arguments that may hold a setting nobody here knows: to ignore one would be a silent difference. */
 function unknownArguments(inputs: Inputs): readonly Problem[] {
-  return (inputs.istioArguments?.unknown ?? []).map((word) => ({
+  const unknown = inputs.istioArguments?.unknown ?? [];
+  const shown = unknown.slice(0, UNKNOWN_SHOWN_MAX);
+  const more = unknown.length - shown.length;
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].map((word) => ({
     key: 'istio-iptables argument',
     value: word,
     allowed: 'a flag of istio-iptables that this version knows',

@@ -1,5 +1,5 @@
 import { argument, firstOf, type Inputs, istioDefault, unlessEmpty } from './inputs.ts';
-import { ARGUMENTS } from './istio-arguments.ts';
+import { ARGUMENTS } from './istio-flags.ts';
 import { accepted, type Parsed, refused } from './parsed.ts';
 import type { Problem, Sourced } from './policy.ts';
 
