@@ -1,8 +1,7 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { type Family, formatAddress, parseAddress, WIDTH } from '../address.ts';
 import { argument, firstOf, type Inputs, istioDefault, switchOf } from './inputs.ts';
 import { ARGUMENTS } from './istio-flags.ts';
 import type { Cidr, DnsCapture, Problem, Sourced } from './policy.ts';
-import { parseCidr } from './cidr.ts';
 import { VARIABLES } from './variables.ts';
 import { parseBoolean } from './words.ts';
 
@@ -38,16 +37,29 @@ export function dnsCapture(
   if (!captured.value) return { value: OFF, source };
   const known = nameservers ?? inputs.pod.nameservers;
   if (everything.value || known === undefined) return { value: ALL, source };
-  const servers = known.flatMap(serverOf).slice(0, NAMESERVERS_MAX);
-  return { value: servers.length === 0 ? OFF : { kind: 'servers', servers: distinct(servers) }, source };
+  const servers = distinct(known.flatMap(serverOf)).slice(0, NAMESERVERS_MAX);
+  if (servers.length > 0) return { value: { kind: 'servers', servers }, source };
+  return { value: OFF, source: { ...source, raw: `${source.raw}, but the pod has no name server that is an address` } };
 }
 
-/** A text that is no address is passed over, as by Istio's tool. An IPv4 address in IPv6 form is IPv4 on the wire, and no IPv6 rule would match it. */
+/**
+ * A text that is no address is passed over, as by Istio's tool. Two kinds of address that tool stumbles over are taken for what they are on
+ * the wire: a zone id (its rules are not loaded) is a matter of the sender, and IPv4 in IPv6 form (its rule matches nothing) is IPv4.
+ */
 function serverOf(text: string): readonly Cidr[] {
-  const family = isIPv4(text) ? 4 : isIPv6(text) ? 6 : undefined;
-  if (family === undefined) return [];
-  const parsed = parseCidr(`${text}/${family === 4 ? 32 : 128}`);
-  return parsed.ok ? [parsed.value] : [];
+  const [address = '', zone] = text.split('%', 2);
+  const family = address.includes(':') ? 6 : 4;
+  const bits = parseAddress(family, address);
+  if (bits === undefined || (zone !== undefined && (family === 4 || zone === ''))) return [];
+  if (family === 6 && bits >> 32n === MAPPED_IPV4) return [hostRange(4, bits & 0xffff_ffffn)];
+  return [hostRange(family, bits)];
+}
+
+/** The first 96 bits of `::ffff:0:0/96` (RFC 4291, 2.5.5.2). */
+const MAPPED_IPV4 = 0xffffn;
+
+function hostRange(family: Family, bits: bigint): Cidr {
+  return { family, address: formatAddress(family, bits), prefix: WIDTH[family] };
 }
 
 function distinct(servers: readonly Cidr[]): readonly Cidr[] {

@@ -52,9 +52,18 @@ describe('DNS capture', () => {
   });
 
   it("takes those to the pod's own servers in init mode, as the init container does", () => {
-    const nameservers = ['10.96.0.10', '2001:DB8::0:A', '10.96.0.10', 'fe80::1%eth0', 'dns.example', '::ffff:10.0.0.1'];
+    const nameservers = ['10.96.0.10', '2001:DB8::0:A', '10.96.0.10', 'dns.example', '10.0.0.1%eth0', 'fe80::1%', ''];
     expect(servers({ inherited: ['--redirect-dns'], nameservers })).toEqual(['10.96.0.10/32', '2001:db8::a/128']);
     expect(servers({ inherited: [], proxyEnv: DNS_ON, nameservers })).toEqual(['10.96.0.10/32', '2001:db8::a/128']);
+  });
+
+  it('takes a server with a zone id, or IPv4 in IPv6 form, for what it is on the wire', () => {
+    const nameservers = ['fe80::1%eth0', '::ffff:10.0.0.1', '::FFFF:a00:2', '10.0.0.1'];
+    expect(servers({ inherited: ['--redirect-dns'], nameservers })).toEqual([
+      'fe80::1/128',
+      '10.0.0.1/32',
+      '10.0.0.2/32',
+    ]);
   });
 
   it('takes every query in init mode, too, if asked to, or if the servers cannot be known', () => {
@@ -86,7 +95,9 @@ describe('DNS capture', () => {
     expect(dns({ inherited: ['--redirect-dns=false'], gateEnv: gateEnv('true', 'true') }).kind).toBe('off');
   });
 
-  it('is off where the pod has no server, as in Istio', () => {
+  it('is off where the pod has no server, as in Istio, and says why', () => {
+    const { source } = policyOf({ inherited: ['--redirect-dns'], nameservers: [] }).dns;
+    expect(source.raw).toBe('true, but the pod has no name server that is an address');
     expect(servers({ inherited: ['--redirect-dns'], nameservers: [] })).toBe('off');
     expect(servers({ inherited: ['--redirect-dns'], nameservers: ['dns.example'] })).toBe('off');
   });
@@ -94,6 +105,8 @@ describe('DNS capture', () => {
   it('keeps at most 16 servers', () => {
     const nameservers = Array.from({ length: 99 }, (_, index) => `10.0.0.${index}`);
     expect(servers({ inherited: ['--redirect-dns'], nameservers })).toHaveLength(16);
+    const twice = [...Array.from({ length: 20 }, () => '10.0.0.1'), '10.0.0.2'];
+    expect(servers({ inherited: ['--redirect-dns'], nameservers: twice })).toEqual(['10.0.0.1/32', '10.0.0.2/32']);
   });
 });
 
