@@ -5,6 +5,7 @@ import { INTERFACES_MAX } from '../src/capture/interfaces.ts';
 import { ARGUMENTS, SHORT_NAMES } from '../src/capture/istio-flags.ts';
 import { TEXT_CHARACTERS_MAX } from '../src/capture/parsed.ts';
 import { PORTS_MAX } from '../src/capture/ports.ts';
+import { REROUTED_RANGES_MAX } from '../src/capture/reroute-limit.ts';
 import { VARIABLES, variableOf } from '../src/capture/variables.ts';
 import { markdown } from './docs-markdown.ts';
 
@@ -80,6 +81,7 @@ const LIMITS: readonly (readonly [string, number])[] = [
   ['ports in a list', PORTS_MAX],
   ['ranges in a list', CIDRS_MAX],
   ['interfaces in a list', INTERFACES_MAX],
+  ['rerouted interfaces times included ranges', REROUTED_RANGES_MAX],
   ['uids, and gids, of the proxy', IDS_MAX],
   ['owner groups in a list', GROUPS_MAX],
   ['name servers', NAMESERVERS_MAX],

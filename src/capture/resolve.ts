@@ -19,6 +19,7 @@ import { ARGUMENTS } from './istio-flags.ts';
 import { ownerGroups } from './owner-groups.ts';
 import { parsePort, parsePortSelection, parsePorts } from './ports.ts';
 import type { CaptureDefaults, CapturePolicy, PolicyResult, Problem, Sourced } from './policy.ts';
+import { rerouteLimit } from './reroute-limit.ts';
 import { tproxySettings } from './tproxy.ts';
 import { VARIABLES } from './variables.ts';
 import { parseBoolean, parseMode } from './words.ts';
@@ -87,7 +88,7 @@ export function resolvePolicy(pod: Pod, defaults: CaptureDefaults, options: Reso
     ...ownerGroups(inputs, problems),
     ...tproxySettings(inputs, problems),
   };
-  problems.push(...unknownArguments(inputs));
+  problems.push(...rerouteLimit(policy.rerouteInterfaces, policy.outboundRanges), ...unknownArguments(inputs));
   const [first, ...more] = problems;
   return first === undefined ? { ok: true, policy } : { ok: false, problems: [first, ...more] };
 }
