@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 /**
  * The simulator against the kernel, and our rules against Istio's, with random policies and packets that are really sent (as root):
- * `node scripts/differential.ts [--policies 2000] [--packets 50] [--istio 500] [--seed N] [-o json]`.
+ * `node scripts/differential.ts [--policies 2000] [--packets 50] [--istio 500] [--seed N] [--backend nft] [-o json]`.
  * In a process of its own, for it enters netns; exits 1 on any difference that is not explained.
  */
 const program = join(import.meta.dirname, '..', 'test', 'differential', 'main.ts');

@@ -1,9 +1,10 @@
 import { awaitAddresses } from './await-addresses.ts';
 import { observeInvalid } from './invalid.ts';
 import { type ProxyOf, withListeners } from './listeners.ts';
-import { closeConnection, type Connection, observe, observeEstablished, openConnection } from './observe.ts';
+import { closeConnection, type Connection, observeEstablished, observeTcp, openConnection } from './observe-tcp.ts';
+import { observeUdp } from './observe-udp.ts';
 import type { Sighting, Trial } from './trial.ts';
-import type { World } from './world.ts';
+import type { Listener, World } from './world.ts';
 
 /** How rules come into the pod of a world, and how they go. `remove` also if `bring` failed half-way. */
 export interface Programmer {
@@ -22,19 +23,27 @@ export function fly(
   try {
     return withListeners(world, { proxy, trials }, (listeners) => {
       for (const trial of trials) {
-        if (trial.state === 'established') connections.set(trial, openConnection(world, trial, listeners));
+        if (trial.state === 'established')
+          connections.set(trial, openConnection(world, trial, takersOf(trial, listeners)));
       }
       programmer.bring();
       world.inside('pod', awaitAddresses);
       return trials.map((trial) => {
         const connection = connections.get(trial);
         connections.delete(trial);
-        if (connection !== undefined) return observeEstablished(trial, connection);
-        return trial.state === 'invalid' ? observeInvalid(world, trial) : observe(world, trial, listeners);
+        if (connection !== undefined) return observeEstablished(world, trial, connection);
+        if (trial.state === 'invalid') return observeInvalid(world, trial);
+        const observe = trial.protocol === 'tcp' ? observeTcp : observeUdp;
+        return observe(world, trial, takersOf(trial, listeners));
       });
     });
   } finally {
     for (const connection of connections.values()) closeConnection(connection);
     programmer.remove();
   }
+}
+
+/** Whoever might get the packet. */
+function takersOf(trial: Trial, listeners: readonly Listener[]): readonly Listener[] {
+  return listeners.filter(({ family, protocol }) => family === trial.family && protocol === trial.protocol);
 }

@@ -1,7 +1,7 @@
-import { type CapturePolicy, NO_DEFAULTS, type PolicyResult } from '../../src/capture/policy.ts';
+import { type CapturePolicy, NO_DEFAULTS } from '../../src/capture/policy.ts';
 import { resolvePolicy } from '../../src/capture/resolve.ts';
 import { parsePod } from '../../src/pod/parse-pod.ts';
-import { LINKS, range } from './places.ts';
+import { LINKS } from './places.ts';
 
 /** What Istio's tool is told about a pod: its arguments, and what it takes from environment and resolv.conf. */
 export interface Inputs {
@@ -88,12 +88,6 @@ export function environmentOf(inputs: Inputs): Readonly<Record<string, string>> 
 
 /** The policy of a pod that carries these arguments, by the way the agent goes. */
 export function policyOf(inputs: Inputs): CapturePolicy {
-  const result = resolved(inputs);
-  if (!result.ok) return overlaid(inputs);
-  return result.policy;
-}
-
-function resolved(inputs: Inputs): PolicyResult {
   const env = Object.entries(environmentOf(inputs)).map(([name, value]) => ({ name, value }));
   const pod = parsePod({
     metadata: { name: 'a' },
@@ -103,31 +97,7 @@ function resolved(inputs: Inputs): PolicyResult {
     },
     status: { podIPs: [{ ip: LINKS.eth0[4].pod }, { ip: LINKS.eth0[6].pod }] },
   });
-  const options = { sidecarName: 'istio-proxy', nameservers: inputs.nameServers };
-  return resolvePolicy(pod, NO_DEFAULTS, options);
-}
-
-/** TEMPORARY until resolvePolicy takes all settings. */
-function overlaid(inputs: Inputs): CapturePolicy {
-  const base = resolved({
-    ...inputs,
-    mode: 'REDIRECT',
-    dns: 'off',
-    dropInvalid: false,
-    ownerGroups: '*',
-    excludeOwnerGroups: [],
-  });
-  if (!base.ok) throw new Error(`these inputs are refused: ${JSON.stringify(base.problems)}`);
-  const said = <T>(value: T) => ({ value, source: { kind: 'argument', key: 'x', raw: '' } }) as const;
-  const servers = inputs.nameServers.map((one) => range(`${one}/${one.includes(':') ? 128 : 32}`));
-  return {
-    ...base.policy,
-    mode: said(inputs.mode),
-    dns: said(inputs.dns === 'servers' ? { kind: 'servers', servers } : { kind: inputs.dns }),
-    dropInvalid: said(inputs.dropInvalid),
-    ownerGroups: said(inputs.ownerGroups === '*' ? { all: true } : { all: false, items: inputs.ownerGroups }),
-    excludeOwnerGroups: said(inputs.excludeOwnerGroups),
-    tproxyMark: said(inputs.tproxyMark),
-    tproxyRouteTable: said(inputs.tproxyRouteTable),
-  };
+  const result = resolvePolicy(pod, NO_DEFAULTS, { sidecarName: 'istio-proxy', nameservers: inputs.nameServers });
+  if (!result.ok) throw new Error(`these inputs are refused: ${JSON.stringify(result.problems)}`);
+  return result.policy;
 }

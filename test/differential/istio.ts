@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { Programmer } from './engine.ts';
 import { argumentsOf, environmentOf, type Inputs } from './inputs.ts';
 import type { World } from './world.ts';
@@ -40,7 +40,8 @@ export function istioProgrammer(
       if (status !== 0) throw new IstioFailed(errorsIn(stdout + stderr));
     },
     remove: () => {
-      if (existsSync(etc)) rmSync(etc, { recursive: true });
+      rmSync(etc, { recursive: true, force: true });
+      if (existsSync(ETC) && readdirSync(ETC).length === 0) rmdirSync(ETC);
       removeRouting(world, inputs);
     },
   };

@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util';
+import { BACKEND_NAMES, type BackendName } from '../../src/backend/backend.ts';
 import { warmThreadPool } from '../../src/netns/netns.ts';
-import { findPilotAgent } from './pilot-agent.ts';
+import { findPilotAgent, NO_PILOT_AGENT } from './pilot-agent.ts';
 import { reportJson, reportText } from './report.ts';
 import { runDifferential, type RunOptions } from './run.ts';
 import { isClean, type Tally } from './tally.ts';
 import { createWorld } from './world.ts';
 
-/** The long run: `node scripts/differential.ts [--policies N] [--packets N] [--istio N] [--seed N] [-o json]`. */
+/** The long run: `node scripts/differential.ts [--policies N] [--packets N] [--istio N] [--seed N] [--backend NAME] [-o json]`. */
 const PROGRESS_MS = 2_000;
 const SEEDS = 2 ** 31;
 
@@ -19,6 +20,7 @@ async function main(): Promise<number> {
       packets: { type: 'string', default: '50' },
       istio: { type: 'string', default: '500' },
       seed: { type: 'string', default: String(Math.floor(Math.random() * SEEDS)) },
+      backend: { type: 'string', default: 'nft' },
       output: { type: 'string', short: 'o', default: 'text' },
     },
   });
@@ -30,6 +32,7 @@ async function main(): Promise<number> {
     packets: count('packets', values.packets),
     istioPolicies: Math.min(policies, count('istio', values.istio)),
     seed: count('seed', values.seed),
+    backend: backendNamed(values.backend),
     pilotAgent,
     onProgress: progressOf(policies),
   };
@@ -37,9 +40,6 @@ async function main(): Promise<number> {
   process.stdout.write(values.output === 'json' ? reportJson(result, options) : reportText(result, options));
   return isClean(result.tally) ? 0 : 1;
 }
-
-/** Why the judge may be missing. */
-export const NO_PILOT_AGENT = 'pilot-agent is not built; `make lab-up` builds it';
 
 /** Makes both worlds for the time of `work`. */
 export async function inWorlds<T>(
@@ -69,6 +69,12 @@ function progressOf(policies: number): (tally: Tally) => void {
       `… ${kernel.policies} of ${policies} policies, ${kernel.packets} packets, ${nft.policies} asked of Istio, ${wrong} wrong\n`,
     );
   };
+}
+
+function backendNamed(text: string): BackendName {
+  const found = BACKEND_NAMES.find((name) => name === text);
+  if (found === undefined) throw new Error(`--backend ${text}: one of ${BACKEND_NAMES.join(', ')} is needed`);
+  return found;
 }
 
 function count(name: string, text: string): number {

@@ -14,7 +14,7 @@ export function reportText(result: RunResult, options: RunOptions): string {
     ...aligned([HEAD_ABOVE, HEAD, ...rows]),
     '',
     ...explanations,
-    `seed ${options.seed}, ${options.policies} policies × about ${options.packets} packets, ${(durationMs / 1_000).toFixed(0)} s`,
+    `seed ${options.seed}, backend ${options.backend}, ${options.policies} policies × about ${options.packets} packets, ${(durationMs / 1_000).toFixed(0)} s`,
     ...failures.map((failure) => `\n${failureText(failure, options)}`),
     '',
   ].join('\n');
@@ -23,6 +23,7 @@ export function reportText(result: RunResult, options: RunOptions): string {
 export function reportJson({ tally, failures, durationMs }: RunResult, options: RunOptions): string {
   const report = {
     seed: options.seed,
+    backend: options.backend,
     durationMs: Math.round(durationMs),
     total: tally.total,
     settings: Object.fromEntries(tally.bySetting),

@@ -1,7 +1,7 @@
 import { errnoName, libc, uint32 } from '../../src/netns/libc.ts';
 import { AF, type Endpoint, readSockaddr, sockaddr, SOCKADDR_BYTES } from '../../src/netns/sockaddr.ts';
 import type { Family } from './places.ts';
-import { must } from './syscalls.ts';
+import { getPeerName, must } from './syscalls.ts';
 
 /** Sockets as values of their descriptors; made in the netns and by the owner of the calling thread. */
 
@@ -78,6 +78,13 @@ export function nameOf(fd: number, family: Family): Endpoint {
   const value = Buffer.alloc(SOCKADDR_BYTES[family]);
   must(libc().getsockname(fd, value), 'getsockname');
   return readSockaddr(family, value);
+}
+
+/** The far end of a connection. */
+export function peerOf(fd: number, family: Family): Endpoint {
+  const value = Buffer.alloc(SOCKADDR_BYTES[family]);
+  // ENOTCONN: reset already. Then it is nobody's.
+  return getPeerName(fd, value) < 0 ? { address: ANY[family], port: 0 } : readSockaddr(family, value);
 }
 
 /** Where the connection was going before NAT; undefined if conntrack does not know it. */

@@ -1,5 +1,5 @@
 import koffi from 'koffi';
-import { errnoName } from '../../src/netns/libc.ts';
+import { errnoName, uint32 } from '../../src/netns/libc.ts';
 
 /** System calls that only this test needs. As in src/netns/libc.ts: a value ≥ 0, or −errno, and everything in the calling thread. */
 
@@ -10,6 +10,9 @@ const sendto: (fd: number, data: Buffer, length: number, flags: number, to: Buff
   library.func('intptr_t sendto(int fd, void *data, size_t length, int flags, void *to, uint32_t to_length)');
 const recvfrom: (fd: number, data: Buffer, length: number, flags: number, from: Buffer, fromLength: Buffer) => number =
   library.func('intptr_t recvfrom(int fd, void *data, size_t length, int flags, void *from, void *from_length)');
+const getpeername: (fd: number, address: Buffer, length: Buffer) => number = library.func(
+  'int getpeername(int fd, void *address, void *length)',
+);
 const pollMany: (entries: Buffer, count: number, timeoutMs: number) => number = library.func(
   'int poll(void *entries, unsigned long count, int timeout_ms)',
 );
@@ -43,10 +46,13 @@ export function receiveFrom(
 ): { readonly data: Buffer; readonly from: Buffer } | undefined {
   const data = Buffer.alloc(options.bytesMax);
   const from = Buffer.alloc(options.addressBytes);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(from.length);
-  const result = checked(recvfrom(fd, data, data.length, MSG_DONTWAIT, from, length));
+  const result = checked(recvfrom(fd, data, data.length, MSG_DONTWAIT, from, uint32(from.length)));
   return result < 0 ? undefined : { data: data.subarray(0, result), from };
+}
+
+/** Fills `address`; 0 or −errno. */
+export function getPeerName(fd: number, address: Buffer): number {
+  return checked(getpeername(fd, address, uint32(address.length)));
 }
 
 /** Waits until something happens on one of the descriptors; the first such descriptor, or undefined on timeout. */

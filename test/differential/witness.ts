@@ -11,7 +11,6 @@ export const [SYN, SYN_ACK] = [0x02, 0x12] as const;
 const [POLLIN, MSG_DONTWAIT] = [1, 0x40] as const;
 const FLAGS = 0x3f;
 const PACKET_BYTES = 128;
-const SILENCE_MS = 20;
 const PLACES: readonly Place[] = ['pod', 'outside', 'guest'];
 
 /** Where a segment was delivered, and to which port. */
@@ -36,7 +35,7 @@ export function withWitness<T>(
     fd: world.inside(place, () => openSocket(family, RAW, IPPROTO_TCP)),
   }));
   try {
-    return work((segment) => sightOf(sockets, family, segment));
+    return work((segment) => sightOf(sockets, segment, { family, silenceMs: world.silenceMs }));
   } finally {
     for (const { fd } of sockets) libc().close(fd);
   }
@@ -44,12 +43,12 @@ export function withWitness<T>(
 
 function sightOf(
   sockets: readonly { readonly place: Place; readonly fd: number }[],
-  family: Family,
   { sourcePort, flags }: Segment,
+  { family, silenceMs }: { readonly family: Family; readonly silenceMs: number },
 ): Sight | undefined {
   const watched = sockets.map(({ fd }) => ({ fd, events: POLLIN }));
   const data = Buffer.alloc(PACKET_BYTES);
-  for (let ready = firstReady(watched, SILENCE_MS); ready !== undefined; ready = firstReady(watched, SILENCE_MS)) {
+  for (let ready = firstReady(watched, silenceMs); ready !== undefined; ready = firstReady(watched, silenceMs)) {
     const socket = sockets.find(({ fd }) => fd === ready);
     if (socket === undefined || libc().recv(ready, data, MSG_DONTWAIT) < 0) continue;
     // Of a raw IPv4 socket, the IP header stands in front.

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { loadLibnftables } from '../../src/backend/nft/libnftables.ts';
 import { libc } from '../../src/netns/libc.ts';
 import { message, NLM_F_ACK, NLM_F_REQUEST } from '../../src/netns/netlink.ts';
@@ -6,8 +5,9 @@ import { NETLINK_NETFILTER, withNetlink } from '../../src/netns/netlink-socket.t
 import { enterNetns, type Netns, openNetns } from '../../src/netns/netns.ts';
 import { createBareNetns, createLab } from '../support/netns-lab.ts';
 import { awaitAddresses } from './await-addresses.ts';
-import { type Family, LINKS } from './places.ts';
+import type { Family } from './places.ts';
 import { ANY, listenOn, TCP, UDP } from './sockets.ts';
+import { wire } from './wiring.ts';
 
 /** A pod with a second network and a guest, and around it everything its packets can reach. */
 export interface World {
@@ -17,6 +17,8 @@ export interface World {
   inside<T>(place: Place, work: () => T): T;
   /** Sockets that take whatever arrives outside of the pod, for any address and port. */
   readonly catchers: readonly Listener[];
+  /** How long nothing must be seen of a packet for it to count as dropped. */
+  readonly silenceMs: number;
   /** The pod as it was made: no rules but the witness, no connections remembered. */
   reset(): void;
   close(): void;
@@ -31,6 +33,9 @@ export interface Listener {
   readonly port: number;
   readonly place: Place;
 }
+
+/** What arrives does so within the system call that sends it, for veth and lo hand packets over directly. Only silence costs this. */
+const SILENCE_MS = 40;
 
 /** The one port that is open outside of the pod; TPROXY brings everything there. */
 const CATCH_PORT = 9;
@@ -73,6 +78,7 @@ export function createWorld(): World {
     name: lab.pod.name,
     inside,
     catchers,
+    silenceMs: SILENCE_MS,
     reset: () =>
       inside('pod', () => {
         load(`flush ruleset\n${WITNESS}`);
@@ -112,57 +118,4 @@ function catchAll(place: Place): readonly Listener[] {
 /** Loads statements in the current netns. */
 export function load(script: string): void {
   loadLibnftables().withContext((context) => context.run(script));
-}
-
-function wire(names: Readonly<Record<Place, string>>): void {
-  const { net1, virt0, eth0 } = LINKS;
-  ip(names.pod, [
-    `link add net1 type veth peer name net1 netns ${names.outside}`,
-    `link add virt0 type veth peer name eth0 netns ${names.guest}`,
-    'link set net1 up',
-    'link set virt0 up',
-    `address add ${net1[4].pod}/26 dev net1`,
-    `address add ${net1[6].pod}/64 dev net1 nodad`,
-    `address add ${virt0[4].pod}/26 dev virt0`,
-    `address add ${virt0[6].pod}/64 dev virt0 nodad`,
-  ]);
-  ip(names.outside, [
-    'link set net1 up',
-    `address add ${net1[4].peer}/26 dev net1`,
-    `address add ${net1[6].peer}/64 dev net1 nodad`,
-    // Every address is the outside's own, unless it is somebody else's.
-    'route add local 0.0.0.0/0 dev lo table main',
-    '-6 route add local ::/0 dev lo table main',
-    `route add ${virt0[4].subnet} via ${eth0[4].pod}`,
-  ]);
-  ip(names.guest, [
-    'link set eth0 up',
-    `address add ${virt0[4].peer}/26 dev eth0`,
-    `address add ${virt0[6].peer}/64 dev eth0 nodad`,
-    `route add default via ${virt0[4].pod}`,
-  ]);
-  ip(names.guest, [`-6 route add default via ${virt0[6].pod} dev eth0`]);
-  ip(names.outside, [`-6 route add ${virt0[6].subnet} via ${eth0[6].pod} dev eth0`]);
-  // The guest speaks to the world through the pod.
-  sysctl(names.pod, { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1 });
-  // Sources on other interfaces than the route's are part of the test.
-  for (const name of Object.values(names)) {
-    sysctl(name, { 'net.ipv4.conf.all.rp_filter': 0, 'net.ipv4.conf.default.rp_filter': 0 });
-  }
-  sysctl(names.pod, { 'net.ipv4.conf.eth0.rp_filter': 0, 'net.ipv4.conf.net1.rp_filter': 0 });
-}
-
-function ip(netns: string, commands: readonly string[]): void {
-  for (const command of commands) run('ip', ['-netns', netns, ...command.split(' ')]);
-}
-
-function sysctl(netns: string, values: Readonly<Record<string, number>>): void {
-  const settings = Object.entries(values).map(([name, value]) => `${name}=${value}`);
-  run('ip', ['netns', 'exec', netns, 'sysctl', '-qw', ...settings]);
-}
-
-function run(command: string, argv: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(command, argv, { encoding: 'utf8' });
-  if (error !== undefined) throw error;
-  if (status !== 0) throw new Error(`${command} ${argv.join(' ')}: ${stderr}`);
 }
