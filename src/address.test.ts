@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   formatAddress,
   formatRange,
+  isWithin,
   mergeRanges,
   networkOf,
   parseAddress,
@@ -104,6 +105,7 @@ describe('mergeRanges', () => {
         for (let address = 0n; address < 70n; address += 1n) {
           const holds = (one: { first: bigint; last: bigint }) => one.first <= address && address <= one.last;
           expect(merged.some(holds)).toBe(ranges.some(holds));
+          expect(isWithin(merged, address)).toBe(ranges.some(holds));
         }
         for (const [index, one] of merged.entries()) {
           const next = merged[index + 1];

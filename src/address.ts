@@ -41,6 +41,20 @@ export function mergeRanges(ranges: readonly AddressRange[]): AddressRange[] {
   return merged;
 }
 
+/** Does one of the ranges hold the address? They must be as `mergeRanges` leaves them: thousands cost no more than a few. */
+export function isWithin(merged: readonly AddressRange[], address: bigint): boolean {
+  let from = 0;
+  let to = merged.length;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    const range = merged[middle];
+    if (range === undefined || range.last < address) from = middle + 1;
+    else if (range.first > address) to = middle;
+    else return true;
+  }
+  return false;
+}
+
 /** As nft writes it: an address, a prefix where the range is one, else `first-last`. */
 export function formatRange(family: Family, range: AddressRange): string {
   const size = range.last - range.first + 1n;
@@ -74,24 +88,28 @@ export function parseAddress(family: Family, text: string): bigint | undefined {
 }
 
 function parseV4(text: string): bigint {
-  return text.split('.').reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
+  return BigInt(v4Number(text));
 }
 
+function v4Number(text: string): number {
+  return text.split('.').reduce((value, byte) => value * 256 + Number(byte), 0);
+}
+
+/** By one number of 32 digits: a list holds thousands of addresses, and each step of a bigint is an allocation. */
 function parseV6(text: string): bigint {
   const [head = '', tail] = text.split('::');
   const left = groups(head);
-  const right = tail === undefined ? [] : groups(tail);
-  const zeros = Array.from({ length: 8 - left.length - right.length }, () => 0n);
-  return [...left, ...zeros, ...right].reduce((value, group) => (value << 16n) | group, 0n);
+  const right = tail === undefined ? '' : groups(tail);
+  return BigInt(`0x${left}${'0'.repeat(32 - left.length - right.length)}${right}`);
 }
 
-function groups(text: string): bigint[] {
-  if (text === '') return [];
-  return text.split(':').flatMap((group) => {
-    if (!group.includes('.')) return [BigInt(`0x${group}`)];
-    const v4 = parseV4(group);
-    return [v4 >> 16n, v4 & 0xffffn];
+/** Four digits each; a dotted end makes two. */
+function groups(text: string): string {
+  if (text === '') return '';
+  const digits = text.split(':').map((group) => {
+    return group.includes('.') ? v4Number(group).toString(16).padStart(8, '0') : group.padStart(4, '0');
   });
+  return digits.join('');
 }
 
 /** As inet_ntop prints it, which is also what libnftables, iptables and people use. */

@@ -1,8 +1,10 @@
+import { WIDTH } from '../address.ts';
 import { addressIn, holdsAddress, isLoopback, isLoopbackAddress } from '../capture/cidr.ts';
 import type { CapturePolicy, Cidr } from '../capture/policy.ts';
 import { SELF_MARK } from '../capture/tproxy.ts';
 import { DNS_CAPTURE_PORT, DNS_PORT, ZONES } from './dns.ts';
 import { includesLoopback } from './exempt.ts';
+import { type OutboundRanges, outboundRanges } from './outbound-ranges.ts';
 import { type ConnectProbe, type ExemptOwners, NOBODY_EXEMPT, type Probe } from './probe.ts';
 import { markedToLocal } from './tproxy.ts';
 
@@ -38,12 +40,13 @@ export function planProbes(policy: CapturePolicy): readonly Probe[] {
 }
 
 function outboundProbes(policy: CapturePolicy, family: 4 | 6): readonly Probe[] {
-  const captured = capturedTarget(policy, family);
+  const ranges = outboundRanges(policy, family);
+  const captured = capturedTarget(policy, family, ranges);
   const targets: readonly (Target | undefined)[] = [
     captured,
     captured && excludedPort(policy, captured.address),
-    excludedRange(policy, family),
-    withinPod(policy, family),
+    excludedRange(policy, family, ranges),
+    withinPod(policy, family, ranges),
   ];
   const common = { kind: 'connect', family, mark: 0, proxyPort: policy.outboundPort.value } as const;
   const exempt = exemptOwners(policy);
@@ -112,19 +115,21 @@ function exemptOwners({ proxyUids, proxyGids, ownerGroups, excludeOwnerGroups }:
 type Target = Pick<ConnectProbe, 'address' | 'port' | 'expect' | 'reason'>;
 
 /** An address and port that the policy captures: a documentation address, else one of the included ranges. */
-function capturedTarget(policy: CapturePolicy, family: 4 | 6): Target | undefined {
-  const included = policy.outboundRanges.value;
+function capturedTarget(policy: CapturePolicy, family: 4 | 6, ranges: OutboundRanges): Target | undefined {
   const port = freePort(policy);
-  const candidates = DOCUMENTATION[family].filter((address) => !isExcluded(policy, address));
-  if (included.all) return redirected(candidates[0], port);
-  const ranges = included.items.filter((range) => range.family === family);
-  const inside =
-    candidates.find((address) => ranges.some((range) => holdsAddress(range, address))) ??
-    ranges.map(strangerIn).find((address) => !isExcluded(policy, address) && !isLoopbackAddress(address));
+  const candidates = DOCUMENTATION[family].filter((address) => !ranges.isExcluded(address));
+  const inside = candidates.find(ranges.isIncluded) ?? openAddress(ranges);
   if (inside !== undefined) return redirected(inside, port);
+  if (ranges.included === undefined) return undefined;
   // No range of this family is included: only the included ports are captured.
   const byPort = policy.outboundPorts.value.find((one) => !policy.excludeOutboundPorts.value.includes(one));
   return redirected(candidates[0], byPort);
+}
+
+/** Of the included ranges: the first that is neither excluded nor within the pod. */
+function openAddress({ included = [], isExcluded }: OutboundRanges): string | undefined {
+  const range = included.find((one) => !isExcluded(strangerIn(one)) && !isLoopbackAddress(strangerIn(one)));
+  return range && strangerIn(range);
 }
 
 function redirected(address: string | undefined, port: number | undefined): Target | undefined {
@@ -138,21 +143,20 @@ function excludedPort(policy: CapturePolicy, address: string): Target | undefine
   return { address, port, expect: 'untouched', reason: `outbound port ${port} is excluded` };
 }
 
-function excludedRange(policy: CapturePolicy, family: 4 | 6): Target | undefined {
+function excludedRange(policy: CapturePolicy, family: 4 | 6, { excluded }: OutboundRanges): Target | undefined {
   const port = freePort(policy);
-  const range = policy.excludeOutboundRanges.value.find((one) => one.family === family && !isLoopback(one));
+  const range = excluded.find((one) => !isLoopback(one));
   if (range === undefined || port === undefined) return undefined;
   const address = DOCUMENTATION[family].find((one) => holdsAddress(range, one)) ?? strangerIn(range);
   return { address, port, expect: 'untouched', reason: 'an outbound range is excluded' };
 }
 
 /** Loopback is left alone, except for what an included range takes of it beyond the loopback range. */
-function withinPod(policy: CapturePolicy, family: 4 | 6): Target | undefined {
+function withinPod(policy: CapturePolicy, family: 4 | 6, ranges: OutboundRanges): Target | undefined {
   const port = freePort(policy);
   const address = LOOPBACK[family];
-  const included = policy.outboundRanges.value;
   const exempt = family === 6 || holdsAddress(policy.loopbackRange.value, address);
-  const taken = !included.all && included.items.some((range) => holdsAddress(range, address));
+  const taken = ranges.included !== undefined && ranges.isIncluded(address);
   if (port === undefined || (taken && !exempt)) return undefined;
   return { address, port, expect: 'untouched', reason: 'traffic within the pod is left alone' };
 }
@@ -170,16 +174,8 @@ function inboundPort({ inboundPorts, excludeInboundPorts }: CapturePolicy): numb
   return PORTS.find((port) => !excludeInboundPorts.value.includes(port));
 }
 
-function isExcluded(policy: CapturePolicy, address: string): boolean {
-  return isHeld(policy.excludeOutboundRanges.value, address);
-}
-
-function isHeld(ranges: readonly Cidr[], address: string): boolean {
-  return ranges.some((range) => holdsAddress(range, address));
-}
-
 /** The last address but one: the first ones and the last are gateways, broadcast, or the pod itself, whose own traffic is not captured. */
 function strangerIn(range: Cidr): string {
-  const size = 1n << BigInt((range.family === 4 ? 32 : 128) - range.prefix);
+  const size = 1n << BigInt(WIDTH[range.family] - range.prefix);
   return addressIn(range, size > 2n ? size - 2n : 0n);
 }
