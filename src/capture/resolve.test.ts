@@ -161,6 +161,17 @@ describe('where a setting comes from', () => {
     ]);
   });
 
+  it("excludes outbound port 15020 of pods injected for Istio's CNI, where nobody says which ports, as the plugin does", () => {
+    const check = ['-b', '*', '-d', '15090,15021,15020', '--run-validation', '--skip-rule-apply'];
+    const exclude = (...inherited: readonly string[]) => policyOf({ inherited }).excludeOutboundPorts.value;
+    expect(exclude(...check)).toEqual([15_020]);
+    expect(exclude(...check, '--skip-rule-apply=false')).toEqual([]);
+    expect(exclude(...check, '-o', '9000')).toEqual([9_000]);
+    expect(exclude(...check, '-o', '')).toEqual([]);
+    const annotations = { [`${T}/excludeOutboundPorts`]: '' };
+    expect(policyOf({ inherited: check, annotations }).excludeOutboundPorts.value).toEqual([]);
+  });
+
   it('adds the status port of the pod to the excluded inbound ports, unless it is off', () => {
     const exclude = (statusPort: string) =>
       policyOf({ annotations: { 'status.sidecar.istio.io/port': statusPort } }).excludeInboundPorts.value;

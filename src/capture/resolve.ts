@@ -148,7 +148,8 @@ function statusPort(inputs: Inputs, problems: Problem[]): readonly number[] {
 }
 
 function outbound(inputs: Inputs, defaults: CaptureDefaults, problems: Problem[]) {
-  const unsaid = inputs.istioArguments === undefined ? CNI_EXCLUDED_OUTBOUND_PORTS : [];
+  // The injector passes -o only where an annotation or the chart says something: an argument list without it leaves the plugin's default.
+  const unsaid = inputs.injectedForCni ? CNI_EXCLUDED_OUTBOUND_PORTS : [];
   return {
     outboundPorts: firstOf(
       [argument(inputs, ARGUMENTS.outboundPorts), annotation(inputs, ANNOTATIONS.outboundPorts)],
