@@ -1,4 +1,16 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 /**
@@ -17,14 +29,31 @@ export async function builtInto(directory: string, make: (temporary: string) => 
   }
 }
 
-/** Fills `folder` with links to every file of `sources` and to `extra` (name → path), in place of whatever it held. */
-export function linkInto(folder: string, sources: readonly string[], extra: Readonly<Record<string, string>>): void {
-  rmSync(folder, { recursive: true, force: true });
+/** Makes `folder` hold links to every file of `source` and to `extra` (name → path), and nothing else; a link that is right is not touched. */
+export function linkInto(folder: string, source: string, extra: Readonly<Record<string, string>>): void {
+  const files = readdirSync(source).map((name): [string, string] => [name, join(source, name)]);
+  const links = new Map([...files, ...Object.entries(extra)]);
   mkdirSync(folder, { recursive: true });
-  for (const source of sources) {
-    for (const name of readdirSync(source)) symlinkSync(join(source, name), join(folder, name));
+  for (const name of readdirSync(folder)) {
+    if (!links.has(name)) rmSync(join(folder, name), { recursive: true, force: true });
   }
-  for (const [name, path] of Object.entries(extra)) symlinkSync(path, join(folder, name));
+  for (const [name, path] of links) linkFile(join(folder, name), path);
+}
+
+/** Makes `link` point to `target`, in place of whatever it was; nobody sees it missing. */
+export function linkFile(link: string, target: string): void {
+  if (lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() === true && readlinkSync(link) === target) return;
+  mkdirSync(dirname(link), { recursive: true });
+  rmSync(`${link}.new`, { force: true });
+  symlinkSync(target, `${link}.new`);
+  renameSync(`${link}.new`, link);
+}
+
+/** Names a folder of the cache: equal files and flags, equal keys. */
+export function keyOf(files: readonly string[], flags: string): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(readFileSync(file)).update('\0');
+  return hash.update(flags).digest('hex').slice(0, 16);
 }
 
 /** How many entries a folder holds; 0 if it does not exist. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { AUDIT_FLAGS } from './audit-policy.ts';
 import type { Daemon } from './daemon.ts';
 import { kubeconfigPath } from './node-config.ts';
 import { data, network, ports } from './paths.ts';
@@ -63,6 +64,7 @@ export function apiserver(bin: string): Daemon {
       // One API server: a graceful stop must not keep the lab waiting.
       '--shutdown-delay-duration=0s',
       '--profiling=false',
+      ...AUDIT_FLAGS,
     ],
     ready: () => httpsOk(`https://${network.nodeIpv4}:${ports.apiserver}/readyz`),
     readyTimeoutMs: 90_000,

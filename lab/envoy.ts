@@ -28,7 +28,8 @@ function envoyDirectory(): string {
   return join(cacheDirectory(), `envoy-${ENVOY_VERSION}`);
 }
 
-function envoyPath(): string {
+/** Where `ensureEnvoy` puts the binary. */
+export function envoyPath(): string {
   return join(envoyDirectory(), 'envoy');
 }
 

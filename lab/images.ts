@@ -13,12 +13,15 @@ import { RootFolder } from './root-folder.ts';
 export const images = {
   proxy: 'docker.io/istio/proxyv2:lab',
   pilot: 'docker.io/istio/pilot:lab',
+  installCni: 'docker.io/istio/install-cni:lab',
   coredns: 'docker.io/lab/coredns:lab',
   pause: 'docker.io/lab/pause:lab',
 } as const;
 
 interface Recipe {
   readonly reference: string;
+  /** Not loaded by `up`, but by whoever needs it. */
+  readonly onRequest?: boolean;
   readonly config: ImageConfig;
   readonly fill: (root: RootFolder, parts: Parts) => Promise<void>;
 }
@@ -47,6 +50,12 @@ const RECIPES: readonly Recipe[] = [
     },
   },
   {
+    reference: images.installCni,
+    onRequest: true,
+    config: { entrypoint: ['/usr/local/bin/install-cni'] },
+    fill: fillInstallCni,
+  },
+  {
     reference: images.coredns,
     config: { entrypoint: ['/coredns'], user: '65532:65532' },
     fill: async (root, parts) => root.copy(join(parts.bin, 'coredns'), '/coredns'),
@@ -58,15 +67,26 @@ const RECIPES: readonly Recipe[] = [
   },
 ];
 
-/** Archives of the lab's own images, made if not cached. The key is what goes into them. */
+/** Archives of the images that every lab needs, made if not cached. */
 export async function ensureImages(parts: Parts): Promise<readonly string[]> {
+  const directory = await ensureArchives(parts);
+  return RECIPES.filter((recipe) => recipe.onRequest !== true).map((recipe) => join(directory, archiveName(recipe)));
+}
+
+/** The archive of one of the lab's own images, made if not cached. */
+export async function imageArchive(parts: Parts, reference: string): Promise<string> {
+  return join(await ensureArchives(parts), archiveName({ reference }));
+}
+
+/** The folder of all archives. Its key is what goes into them. */
+async function ensureArchives(parts: Parts): Promise<string> {
   const directory = join(cacheDirectory(), `images-${keyOfImages(parts)}`);
   await builtInto(directory, (temporary) =>
     step('packing the images of Istio and CoreDNS', async () => {
       for (const recipe of RECIPES) await pack(recipe, parts, temporary);
     }),
   );
-  return RECIPES.map((recipe) => join(directory, archiveName(recipe)));
+  return directory;
 }
 
 /** Loads one OCI or docker archive into the lab's containerd, under the name it carries. */
@@ -83,19 +103,32 @@ async function pack(recipe: Recipe, parts: Parts, directory: string): Promise<vo
   rmSync(root.folder, { recursive: true });
 }
 
-function archiveName(recipe: Recipe): string {
+function archiveName(recipe: Pick<Recipe, 'reference'>): string {
   return `${recipe.reference.replace(/^.*\//, '').replace(':', '-')}.tar`;
 }
 
 /** The stock istio-init runs from this image too, so it holds iptables in both variants, and nft for Istio's native mode. */
 async function fillProxy(root: RootFolder, parts: Parts): Promise<void> {
   accounts(root);
-  const programs = ['/usr/sbin/xtables-nft-multi', '/usr/sbin/xtables-legacy-multi', '/usr/sbin/nft'];
   root.copy(join(parts.bin, 'pilot-agent'), '/usr/local/bin/pilot-agent');
   root.copy(parts.envoy, '/usr/local/bin/envoy');
   root.copy(parts.bootstrapTemplate, '/var/lib/istio/envoy/envoy_bootstrap_tmpl.json');
+  await addIptables(root, [parts.envoy]);
+}
+
+/** Istio's plugin and what puts it on the node. The plugin uses the node's iptables; repairing a pod is done with the image's. */
+async function fillInstallCni(root: RootFolder, parts: Parts): Promise<void> {
+  accounts(root);
+  root.copy(join(parts.bin, 'install-cni'), '/usr/local/bin/install-cni');
+  root.copy(join(parts.bin, 'istio-cni'), '/opt/cni/bin/istio-cni');
+  await addIptables(root);
+}
+
+/** iptables in both variants and nft, with the libraries of these and of `others`. */
+async function addIptables(root: RootFolder, others: readonly string[] = []): Promise<void> {
+  const programs = ['/usr/sbin/xtables-nft-multi', '/usr/sbin/xtables-legacy-multi', '/usr/sbin/nft'];
   for (const program of programs) root.copy(program, program);
-  await root.copyLibrariesOf([parts.envoy, ...programs]);
+  await root.copyLibrariesOf([...others, ...programs]);
   for (const module of readdirSync(XTABLES_MODULES))
     root.copy(join(XTABLES_MODULES, module), join(XTABLES_MODULES, module));
   for (const name of IPTABLES_NAMES) {

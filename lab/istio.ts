@@ -1,17 +1,65 @@
 import { join } from 'node:path';
-import { command, tryCommand } from './command.ts';
-import { waitAvailable } from './kubectl.ts';
-import type { Owner } from './owner.ts';
+import { ensureRelease, listReleases, mergeValues, removeRelease } from './helm.ts';
+import { installIstioCni, removeIstioCni } from './istio-cni.ts';
+import type { IstioMode } from './istio-mode.ts';
+import { kubectl, waitAvailable } from './kubectl.ts';
 import type { Parts } from './parts.ts';
-import { lab } from './paths.ts';
+import { poll } from './poll.ts';
 
 const NAMESPACE = 'istio-system';
+const REVISION_RELEASE = 'istiod-';
+
+/** What else `installIstio` can be told. */
+export interface IstioOptions {
+  /** Values of istiod's chart over the lab's own; `global.nativeNftables` reaches the plugin's chart too. */
+  readonly extraValues?: object;
+  /**
+   * Installs a second istiod under this revision beside the default one, which stays as it is. Pods choose it by the label
+   * `istio.io/rev` on them or their namespace. The node's plugin is left as it is too: a node has one.
+   */
+  readonly revision?: string;
+}
 
 /**
- * Istio by its own charts. Upstream Envoy lacks Istio's own filters (istio.stats, metadata exchange, istio.alpn) and rejects listeners
- * that name them, so what would put them there is off. Requests are small: twenty mesh pods must fit on two cores.
+ * Installs or updates istio-base and one istiod, in the given mode; returns when pods that are made now are injected accordingly.
+ * Without a revision also installs or removes Istio's CNI plugin, as the mode says.
  */
-function istiodValues(mode: Owner['mode']): object {
+export async function installIstio(parts: Parts, mode: IstioMode, options: IstioOptions = {}): Promise<void> {
+  const { revision, extraValues = {} } = options;
+  await ensureRelease(NAMESPACE, { name: 'istio-base', chart: join(parts.charts, 'base'), values: {} });
+  if (revision === undefined && mode === 'istio-cni-plugin') await installIstioCni(parts, NAMESPACE, extraValues);
+  const own = mergeValues(istiodValues(mode), revision === undefined ? {} : { revision });
+  const name = revision === undefined ? 'istiod' : `${REVISION_RELEASE}${revision}`;
+  const before =
+    (await kubectl(['-n', NAMESPACE, 'get', 'deployment', name, '--ignore-not-found', '-o', 'name'])) !== '';
+  const chart = join(parts.charts, 'istio-control', 'istio-discovery');
+  const changed = await ensureRelease(NAMESPACE, { name, chart, values: mergeValues(own, extraValues) });
+  if (before && changed) await restartIstiod(name, revision ?? 'default');
+  await waitAvailable(NAMESPACE, name, 120_000);
+  if (revision === undefined && mode !== 'istio-cni-plugin') await removeIstioCni(NAMESPACE);
+}
+
+/** Removes the istiod of a revision; its proxies must be gone. */
+export async function removeIstioRevision(revision: string): Promise<void> {
+  await removeRelease(NAMESPACE, `${REVISION_RELEASE}${revision}`);
+}
+
+/** Makes Istio what a fresh lab has in this mode: one istiod, with the lab's own values unless others are given. */
+export async function resetIstio(
+  parts: Parts,
+  mode: IstioMode,
+  options: Pick<IstioOptions, 'extraValues'> = {},
+): Promise<void> {
+  await installIstio(parts, mode, options);
+  for (const { name } of await listReleases(NAMESPACE))
+    if (name.startsWith(REVISION_RELEASE)) await removeRelease(NAMESPACE, name);
+}
+
+/**
+ * Upstream Envoy lacks Istio's own filters (istio.stats, metadata exchange, istio.alpn) and rejects listeners that name them,
+ * so what would put them there is off. Requests are small: twenty mesh pods must fit on two cores.
+ */
+function istiodValues(mode: IstioMode): object {
   return {
     global: {
       hub: 'docker.io/istio',
@@ -22,7 +70,7 @@ function istiodValues(mode: Owner['mode']): object {
     },
     autoscaleEnabled: false,
     resources: { requests: { cpu: '50m', memory: '128Mi' } },
-    cni: { enabled: mode === 'istio-cni', provider: 'default' },
+    cni: { enabled: mode !== 'istio-init', provider: 'default' },
     env: { PILOT_ENABLE_METADATA_EXCHANGE: 'false', PILOT_ENABLE_ALPN_FILTER: 'false', CLOUD_PLATFORM: 'none' },
     meshConfig: {
       defaultProviders: { metrics: [] },
@@ -33,48 +81,12 @@ function istiodValues(mode: Owner['mode']): object {
   };
 }
 
-/** Installs or updates istio-base and istiod, in the given mode; returns when istiod is available. */
-export async function installIstio(parts: Parts, mode: Owner['mode']): Promise<void> {
-  await release('istio-base', join(parts.charts, 'base'), {});
-  await release('istiod', join(parts.charts, 'istio-control', 'istio-discovery'), istiodValues(mode));
-  await waitAvailable(NAMESPACE, 'istiod', 120_000);
-}
-
-async function release(name: string, chart: string, values: object): Promise<void> {
-  const found = await findRelease(name);
-  if (found === 'deployed' && (await hasValues(name, values))) return;
-  // A predecessor that was killed leaves a release that Helm believes to be in work.
-  if (found?.startsWith('pending') === true) await helm(['uninstall', name, '--namespace', NAMESPACE, '--no-hooks']);
-  const args = ['upgrade', '--install', name, chart, '--namespace', NAMESPACE, '--create-namespace', '--values', '-'];
-  await helm(args, JSON.stringify(values));
-}
-
-async function findRelease(name: string): Promise<string | undefined> {
-  const { code, stdout } = await tryCommand([...HELM, 'status', name, '--namespace', NAMESPACE, '-o', 'json'], {
-    env: HELM_ENV,
-  });
-  return code === 0 ? /"status":"([a-z-]+)"/.exec(stdout)?.[1] : undefined;
-}
-
-async function hasValues(name: string, values: object): Promise<boolean> {
-  const current: unknown = JSON.parse(await helm(['get', 'values', name, '--namespace', NAMESPACE, '-o', 'json']));
-  return canonical(current ?? {}) === canonical(values);
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
-}
-
-const HELM = [join(lab.bin, 'helm'), '--kubeconfig', lab.kubeconfig];
-// Keeps Helm out of the user's own folders.
-const helmHome = join(lab.directory, 'helm');
-const HELM_ENV = { HELM_CACHE_HOME: helmHome, HELM_CONFIG_HOME: helmHome, HELM_DATA_HOME: helmHome };
-
-function helm(args: readonly string[], input?: string): Promise<string> {
-  const options = { env: HELM_ENV, timeoutMs: 180_000 };
-  return command([...HELM, ...args], input === undefined ? options : { ...options, input });
+/** istiod learns of new values some time later; one that starts now has them. The old one must be gone, for the API server keeps its connection. */
+async function restartIstiod(name: string, revision: string): Promise<void> {
+  await kubectl(['-n', NAMESPACE, 'rollout', 'restart', `deployment/${name}`]);
+  await kubectl(['-n', NAMESPACE, 'rollout', 'status', `deployment/${name}`, '--timeout=90s']);
+  const selector = `app=istiod,istio.io/rev=${revision}`;
+  const pods = async () =>
+    (await kubectl(['-n', NAMESPACE, 'get', 'pods', '-l', selector, '-o', 'name'])).trim().split('\n');
+  await poll(async () => (await pods()).length === 1, { what: `the former ${name} is gone`, timeoutMs: 60_000 });
 }

@@ -1,17 +1,28 @@
 import { parseArgs } from 'node:util';
 import { processesOfLab } from './cgroup.ts';
+import { ensureHelm3 } from './helm3.ts';
 import { loadImage } from './images.ts';
+import { istioCommand } from './istio-command.ts';
+import { modeOfFlags } from './istio-mode.ts';
+import { DEFAULT_KUBERNETES, isKubernetesMinor, KUBERNETES } from './kubernetes.ts';
 import { LabError, messageOf } from './lab-error.ts';
 import { readOwner, refuseOthers, withLock } from './owner.ts';
 import { preflight } from './preflight.ts';
 import { say, step } from './progress.ts';
+import { isRestartable, RESTARTABLE, restartProcess } from './restart.ts';
 import { status } from './status.ts';
 import { leftovers, teardown } from './teardown.ts';
 import { up } from './up.ts';
 
 const USAGE = `usage: node lab/main.ts COMMAND
-  up [--istio-cni] [--image FILE]…   start the lab, or what of it does not run; load the images
+  up [--istio-cni | --istio-cni-plugin] [--kubernetes=1.36|1.35] [--image FILE]…
+                                     start the lab, or what of it does not run; load the images
   load FILE…                         load OCI archives into the lab's containerd
+  istio [--istio-cni | --istio-cni-plugin] [--values FILE]… [--revision NAME [--remove]]
+                                     change how Istio is installed: istio-init (no flag); istiod for a CNI plugin that
+                                     is not there; Istio's own CNI plugin; or a second istiod beside the first
+  helm3                              build Helm 3 once, as .lab/bin/helm3
+  restart NAME [--kill]              end one process (kube-apiserver, containerd, kubelet) and start it again
   status                             what of the lab runs; exit 1 if not all of it
   down                               end the lab and leave nothing behind
 `;
@@ -21,6 +32,9 @@ async function main(argv: readonly string[]): Promise<number> {
   if (verb === 'up') return upCommand(rest);
   if (verb === 'down' && rest.length === 0) return downCommand();
   if (verb === 'load' && rest.length > 0) return loadCommand(rest);
+  if (verb === 'istio') return istioCommand(rest).then(() => 0);
+  if (verb === 'helm3' && rest.length === 0) return helm3Command();
+  if (verb === 'restart') return restartCommand(rest);
   if (verb === 'status' && rest.length === 0) return (await status()) ? 0 : 1;
   process.stderr.write(USAGE);
   return 1;
@@ -29,11 +43,19 @@ async function main(argv: readonly string[]): Promise<number> {
 async function upCommand(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
-    options: { 'istio-cni': { type: 'boolean' }, image: { type: 'string', multiple: true } },
+    options: {
+      'istio-cni': { type: 'boolean', default: false },
+      'istio-cni-plugin': { type: 'boolean', default: false },
+      kubernetes: { type: 'string', default: DEFAULT_KUBERNETES },
+      image: { type: 'string', multiple: true, default: [] },
+    },
   });
-  const mode = values['istio-cni'] === true ? 'istio-cni' : 'istio-init';
+  const { kubernetes, image: images } = values;
+  if (!isKubernetesMinor(kubernetes))
+    throw new LabError(`up: --kubernetes=${kubernetes}: give one of ${KUBERNETES.join(', ')}`);
+  const mode = modeOfFlags({ cni: values['istio-cni'], plugin: values['istio-cni-plugin'] });
   await preflight({});
-  await withLock('up', () => up({ mode, images: values.image ?? [] }));
+  await withLock('up', () => up({ mode, kubernetes, images }));
   return 0;
 }
 
@@ -53,6 +75,24 @@ async function loadCommand(archives: readonly string[]): Promise<number> {
   await withLock('load', async () => {
     for (const archive of archives) await step(`loading ${archive}`, () => loadImage(archive));
   });
+  return 0;
+}
+
+async function helm3Command(): Promise<number> {
+  await withLock('helm3', async () => say(await ensureHelm3()));
+  return 0;
+}
+
+async function restartCommand(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { kill: { type: 'boolean' } },
+    allowPositionals: true,
+  });
+  const [name = ''] = positionals;
+  if (!isRestartable(name) || positionals.length !== 1)
+    throw new LabError(`restart: give one of ${RESTARTABLE.join(', ')}`);
+  await withLock('restart', () => step(`${name} again`, () => restartProcess(name, { kill: values.kill === true })));
   return 0;
 }
 

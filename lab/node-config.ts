@@ -1,5 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { AUDIT_POLICY, auditPolicyPath } from './audit-policy.ts';
+import { cni, writeCniConfig } from './cni-config.ts';
 import { cgroupName, containerdSocket, data, network, nriSocket, ports, run } from './paths.ts';
 import { images } from './images.ts';
 import { kubeconfig } from './pki.ts';
@@ -12,7 +14,6 @@ export const configs = {
   kubelet: join(data.config, 'kubelet.json'),
   kubeProxy: join(data.config, 'kube-proxy.json'),
   resolv: join(data.config, 'resolv.conf'),
-  cniFolder: join(data.cni, 'net.d'),
   registries: join(data.config, 'registries'),
   /** Tools from /usr/sbin that kubelet and kube-proxy may use: not iptables, or they would put chains of their own into the host's tables. */
   tools: join(data.config, 'tools'),
@@ -25,13 +26,7 @@ export function kubeconfigPath(file: string): string {
 
 /** Writes every configuration file of the node and the control plane. */
 export function writeConfigs(binFolder: string): void {
-  for (const folder of [
-    data.config,
-    configs.cniFolder,
-    join(configs.registries, '_default'),
-    configs.tools,
-    data.podLogs,
-  ]) {
+  for (const folder of [data.config, join(configs.registries, '_default'), configs.tools, data.podLogs]) {
     mkdirSync(folder, { recursive: true });
   }
   for (const file of ['kubelet', 'controller-manager', 'scheduler', 'kube-proxy', 'admin']) {
@@ -40,8 +35,9 @@ export function writeConfigs(binFolder: string): void {
   writeIfChanged(configs.containerd, containerdConfig(binFolder));
   writeIfChanged(configs.kubelet, JSON.stringify(KUBELET, null, 2));
   writeIfChanged(configs.kubeProxy, JSON.stringify(KUBE_PROXY, null, 2));
+  writeIfChanged(auditPolicyPath, JSON.stringify(AUDIT_POLICY, null, 2));
   writeIfChanged(configs.resolv, `nameserver ${network.dnsServiceIp}\n`);
-  writeIfChanged(join(configs.cniFolder, '10-lab.conflist'), JSON.stringify(CNI, null, 2));
+  writeCniConfig();
   if (!existsSync(join(configs.tools, 'nft'))) symlinkSync('/usr/sbin/nft', join(configs.tools, 'nft'));
   // A pull of an image that was not loaded must fail here and at once, not ask the world.
   writeIfChanged(join(configs.registries, '_default', 'hosts.toml'), 'server = "http://127.0.0.1:9"\n');
@@ -71,8 +67,8 @@ disabled_plugins = ["io.containerd.tracing.processor.v1.otlp", "io.containerd.in
         BinaryName = "${join(binFolder, 'runc')}"
         SystemdCgroup = false
   [plugins."io.containerd.cri.v1.runtime".cni]
-    bin_dirs = ["/usr/lib/cni"]
-    conf_dir = "${configs.cniFolder}"
+    bin_dirs = ["${cni.systemBinFolder}", "${cni.binFolder}"]
+    conf_dir = "${cni.confFolder}"
 [plugins."io.containerd.cri.v1.images"]
   [plugins."io.containerd.cri.v1.images".pinned_images]
     sandbox = "${images.pause}"
@@ -87,25 +83,6 @@ disabled_plugins = ["io.containerd.tracing.processor.v1.otlp", "io.containerd.in
   path = "${join(data.directory, 'opt')}"
 `;
 }
-
-const CNI = {
-  cniVersion: '1.0.0',
-  name: 'lab',
-  plugins: [
-    {
-      type: 'bridge',
-      bridge: network.bridge,
-      isGateway: true,
-      hairpinMode: true,
-      ipam: {
-        type: 'host-local',
-        dataDir: join(data.cni, 'leases'),
-        ranges: [[{ subnet: network.podCidrIpv4 }], [{ subnet: network.podCidrIpv6 }]],
-        routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
-      },
-    },
-  ],
-};
 
 const KUBELET = {
   apiVersion: 'kubelet.config.k8s.io/v1beta1',

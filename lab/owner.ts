@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer, type Server } from 'node:net';
+import { isIstioMode, type IstioMode } from './istio-mode.ts';
+import { DEFAULT_KUBERNETES, isKubernetesMinor, type KubernetesMinor } from './kubernetes.ts';
 import { LabError } from './lab-error.ts';
 import { checkout, run } from './paths.ts';
 
@@ -8,8 +10,9 @@ import { checkout, run } from './paths.ts';
 export interface Owner {
   /** The checkout whose lab this is; it may be gone. */
   readonly checkout: string;
-  /** How istiod is installed: its init container, or for Istio's CNI plugin. */
-  readonly mode: 'istio-init' | 'istio-cni';
+  /** How Istio was installed last. */
+  readonly mode: IstioMode;
+  readonly kubernetes: KubernetesMinor;
   /** Settings as they were, path below /proc/sys → value. */
   readonly sysctls: Readonly<Record<string, string>>;
   /** Folders that did not exist before and that the lab's programs make. */
@@ -23,7 +26,9 @@ export interface Owner {
 /** The record of the lab on this machine, or undefined if there is none. */
 export function readOwner(): Owner | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(run.owner, 'utf8'));
+    const read: unknown = JSON.parse(readFileSync(run.owner, 'utf8'));
+    // A lab of an older checkout does not say its minor.
+    const value: unknown = typeof read === 'object' ? { kubernetes: DEFAULT_KUBERNETES, ...read } : read;
     return isOwner(value) ? value : undefined;
   } catch {
     return undefined;
@@ -100,7 +105,9 @@ function isOwner(value: unknown): value is Owner {
     'checkout' in value &&
     typeof value.checkout === 'string' &&
     'mode' in value &&
-    (value.mode === 'istio-init' || value.mode === 'istio-cni') &&
+    isIstioMode(value.mode) &&
+    'kubernetes' in value &&
+    isKubernetesMinor(value.kubernetes) &&
     'sysctls' in value &&
     typeof value.sysctls === 'object' &&
     'folders' in value &&

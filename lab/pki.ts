@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { command } from './command.ts';
@@ -69,15 +70,53 @@ export async function makePki(): Promise<void> {
 
 /** A kubeconfig (as JSON, which is YAML) for one of the certificates. */
 export function kubeconfig(file: string): string {
-  const at = (name: string) => join(data.pki, name);
+  const base = join(data.pki, file);
+  return kubeconfigWith(file, { 'client-certificate': `${base}.crt`, 'client-key': `${base}.key` });
+}
+
+/** A kubeconfig with other credentials: `token`, or paths as `client-certificate` and `client-key`. */
+export function kubeconfigWith(name: string, credentials: Readonly<Record<string, string>>): string {
+  const cluster = { server: `https://${nodeIpv4}:6443`, 'certificate-authority': join(data.pki, 'ca.crt') };
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: 'lab', cluster: { server: `https://${nodeIpv4}:6443`, 'certificate-authority': at('ca.crt') } }],
-    users: [{ name: file, user: { 'client-certificate': at(`${file}.crt`), 'client-key': at(`${file}.key`) } }],
-    contexts: [{ name: 'lab', context: { cluster: 'lab', user: file } }],
+    clusters: [{ name: 'lab', cluster }],
+    users: [{ name, user: credentials }],
+    contexts: [{ name: 'lab', context: { cluster: 'lab', user: name } }],
     'current-context': 'lab',
   });
+}
+
+/** Makes `base`.crt and `base`.key: a client certificate of the lab's CA. */
+export async function makeClientCertificate(
+  base: string,
+  { user, groups }: { readonly user: string; readonly groups: readonly string[] },
+): Promise<void> {
+  const subject = [...groups.map((group) => `O=${group}`), `CN=${user}`].map((part) => `/${escaped(part)}`).join('');
+  const temporary = `${base}.new`;
+  await makeKey(`${base}.key`);
+  await openssl('req', '-new', '-key', `${base}.key`, '-subj', subject, '-out', `${base}.csr`);
+  writeFileSync(`${base}.ext`, 'keyUsage=digitalSignature\nextendedKeyUsage=clientAuth\n');
+  const signer = ['-CA', join(data.pki, 'ca.crt'), '-CAkey', join(data.pki, 'ca.key'), '-days', '365'];
+  const serial = ['-set_serial', `0x${randomBytes(15).toString('hex')}`];
+  await openssl(
+    'x509',
+    '-req',
+    '-in',
+    `${base}.csr`,
+    ...signer,
+    ...serial,
+    '-extfile',
+    `${base}.ext`,
+    '-out',
+    temporary,
+  );
+  renameSync(temporary, `${base}.crt`);
+}
+
+/** openssl parts a subject at `/` and, in an attribute, at `+`. */
+function escaped(part: string): string {
+  return part.replace(/[\\/+]/g, '\\$&');
 }
 
 async function makeCertificate(folder: string, certificate: Certificate): Promise<void> {

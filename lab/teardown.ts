@@ -16,6 +16,7 @@ import { step } from './progress.ts';
 export const FIXED_FOLDERS = [
   '/run/containerd',
   '/run/nri',
+  '/run/istio-cni',
   '/run/kubernetes',
   '/var/lib/kubelet',
   '/var/lib/cni',

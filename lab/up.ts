@@ -8,13 +8,15 @@ import { envoyIsCached, ENVOY_PACKAGES } from './envoy.ts';
 import { loadNewImages } from './loaded-images.ts';
 import { makeGuard, remainingTables } from './guard.ts';
 import { ensureImages } from './images.ts';
-import { installIstio } from './istio.ts';
+import { resetIstio } from './istio.ts';
+import type { IstioMode } from './istio-mode.ts';
+import type { KubernetesMinor } from './kubernetes.ts';
 import { apply, kubectl, waitAvailable } from './kubectl.ts';
 import { LabError } from './lab-error.ts';
 import { writeConfigs } from './node-config.ts';
 import { containerd, kubelet, kubeProxy, socketAnswers } from './node-daemons.ts';
 import { makeBridge, readSysctls, SHARED_FOLDERS, shareFolder, unsharedFolders } from './node-network.ts';
-import { readOwner, refuseOthers, writeOwner, type Owner } from './owner.ts';
+import { readOwner, refuseOthers, writeOwner } from './owner.ts';
 import { BUILD_PACKAGES, ensureParts, LAB_PACKAGES, partsAreCached, type Parts } from './parts.ts';
 import { cacheDirectory, checkout, containerdSocket, data, lab, network, nriSocket, ports } from './paths.ts';
 import { kubeconfig, makePki } from './pki.ts';
@@ -25,7 +27,8 @@ import { FIXED_FOLDERS, leftovers, podNetns, teardown } from './teardown.ts';
 
 /** What `lab up` was asked for. */
 export interface UpOptions {
-  readonly mode: Owner['mode'];
+  readonly mode: IstioMode;
+  readonly kubernetes: KubernetesMinor;
   /** OCI archives to load besides the lab's own. */
   readonly images: readonly string[];
 }
@@ -34,29 +37,32 @@ export interface UpOptions {
 export async function up(options: UpOptions): Promise<void> {
   for (const archive of options.images)
     if (!existsSync(archive)) throw new LabError(`--image ${archive}: there is no such file`);
-  const continued = await adoptOrClear();
-  await preflight(needs({ fresh: !continued }));
-  const parts = await ensureParts();
+  const continued = await adoptOrClear(options.kubernetes);
+  await preflight(needs({ fresh: !continued, kubernetes: options.kubernetes }));
+  const parts = await ensureParts(options.kubernetes);
   const archives = await ensureImages(parts);
-  await own(options.mode, continued);
+  await own(options, continued);
   await prepareNode(parts);
   const imagesLoaded = startRuntime(parts, [...archives, ...options.images]);
   const [, started] = await Promise.all([imagesLoaded, startCluster(parts, imagesLoaded)]);
   await Promise.all([
     step('CoreDNS is available', () => waitAvailable('kube-system', 'coredns', 120_000)),
-    step('istiod is available', () => installIstio(parts, options.mode)),
+    step('istiod is available', () => resetIstio(parts, options.mode)),
   ]);
   say(started ? 'the lab is up' : 'the lab was up already');
   say(`kubectl: ${join(lab.bin, 'kubectl')} --kubeconfig ${lab.kubeconfig}`);
 }
 
 /** True if this checkout's lab runs at least in part, so that only the rest is started; clears away whatever else is there. */
-async function adoptOrClear(): Promise<boolean> {
+async function adoptOrClear(kubernetes: KubernetesMinor): Promise<boolean> {
   const owner = readOwner();
   const running = processesOfLab().length > 0;
   refuseOthers(owner, running, 'up');
   const daemonsRun = recordedDaemons().some((name) => runningDaemon(name) !== undefined);
-  if (owner?.checkout === checkout && daemonsRun) return true;
+  if (owner?.checkout === checkout && daemonsRun) {
+    refuseOtherMinor(owner.kubernetes, kubernetes);
+    return true;
+  }
   if (owner !== undefined || (await leftovers()).length > 0) {
     say(`clearing what an earlier lab${owner === undefined ? '' : ` of ${owner.checkout}`} left`);
     await teardown(owner);
@@ -64,10 +70,17 @@ async function adoptOrClear(): Promise<boolean> {
   return false;
 }
 
+function refuseOtherMinor(running: KubernetesMinor, wanted: KubernetesMinor): void {
+  if (running === wanted) return;
+  throw new LabError(`up: the lab that runs is Kubernetes ${running}, not ${wanted}`, {
+    hint: `End it first (make lab-down), or keep it: make lab-up LAB_ARGS=--kubernetes=${running}`,
+  });
+}
+
 const GIB = 1024 ** 3;
 
-function needs(state: { readonly fresh: boolean }): PreflightNeeds {
-  const cached = partsAreCached();
+function needs(state: { readonly fresh: boolean; readonly kubernetes: KubernetesMinor }): PreflightNeeds {
+  const cached = partsAreCached(state.kubernetes);
   const { nodeIpv4: node } = network;
   const local = '127.0.0.1';
   return {
@@ -97,7 +110,7 @@ function needs(state: { readonly fresh: boolean }): PreflightNeeds {
 }
 
 /** Notes how the machine was, before anything of it is changed. */
-async function own(mode: Owner['mode'], continued: boolean): Promise<void> {
+async function own({ mode, kubernetes }: UpOptions, continued: boolean): Promise<void> {
   const before = continued ? readOwner() : undefined;
   if (before !== undefined) return writeOwner({ ...before, mode });
   for (const socket of [containerdSocket, nriSocket]) {
@@ -108,6 +121,7 @@ async function own(mode: Owner['mode'], continued: boolean): Promise<void> {
   writeOwner({
     checkout,
     mode,
+    kubernetes,
     sysctls: readSysctls(),
     folders: FIXED_FOLDERS.filter((folder) => !existsSync(folder)),
     foreignNetns: podNetns(),
