@@ -15,23 +15,37 @@ const allowed = {
   kube: [],
   telemetry: [],
   admission: ['pod', 'enrollment', 'capture'],
+  'admission/webhook': ['admission', 'enrollment', 'pod', 'kube', 'telemetry'],
   config: ['capture', 'enrollment', 'telemetry', 'backend/choose'],
   gate: ['netns/mark-text'],
+  status: ['pod', 'enrollment', 'capture', 'agent/report'],
+  preflight: ['enrollment', 'agent/report'],
+  kubeconfig: ['kube'],
   agent: ['pod', 'enrollment', 'capture', 'ruleset', 'backend', 'netns', 'sandbox', 'kube', 'telemetry'],
 };
 
+/** Folders inside of a folder that have a rule of their own. */
+const within = (folder) => Object.keys(allowed).filter((name) => name.startsWith(`${folder}/`));
+
 const directionRules = Object.entries(allowed).map(([folder, imports]) => ({
-  name: `direction-${folder}`,
+  name: `direction-${folder.replace('/', '-')}`,
   severity: 'error',
   comment: `src/${folder} may import: ${['errors', ...imports].join(', ')}`,
-  from: { path: folder === 'errors' ? '^src/errors\\.ts$' : `^src/${folder}/`, pathNot: '\\.test\\.ts$' },
+  from: {
+    path: folder === 'errors' ? '^src/errors\\.ts$' : `^src/${folder}/`,
+    pathNot: ['\\.test\\.ts$', ...within(folder).map((name) => `^src/${name}/`)],
+  },
   to: {
     path: '^src/',
-    pathNot: [`^src/${folder}/`, '^src/(errors|cut-text|address)\\.ts$', ...imports.map((name) => `^src/${name}[/.]`)],
+    pathNot: [
+      `^src/${folder}/${within(folder).map((name) => `(?!${name.slice(folder.length + 1)}/)`).join('')}`,
+      '^src/(errors|cut-text|address)\\.ts$',
+      ...imports.map((name) => `^src/${name}[/.]`),
+    ],
   },
 }));
 
-const pure = '^src/((pod|enrollment|capture|ruleset|admission)/|(address|cut-text)\\.ts$)';
+const pure = '^src/((pod|enrollment|capture|ruleset|status|preflight|admission(?!/webhook))/|(address|cut-text)\\.ts$)';
 
 module.exports = {
   forbidden: [
@@ -57,6 +71,13 @@ module.exports = {
       comment: 'koffi is wrapped in netns/libc.ts and backend/nft/libnftables.ts so that it can be replaced',
       from: { path: '^src/', pathNot: ['^src/netns/libc\\.ts$', '^src/backend/nft/libnftables\\.ts$', '\\.test\\.ts$'] },
       to: { path: 'node_modules/koffi' },
+    },
+    {
+      name: 'one-login',
+      severity: 'error',
+      comment: '@kubernetes/client-node is larger than all else together: loaded only where a person logs in, and only then',
+      from: { path: '^src/', pathNot: ['^src/kubeconfig/library\\.ts$', '\\.test\\.ts$'] },
+      to: { path: 'node_modules/@kubernetes/client-node' },
     },
     {
       name: 'tests-are-not-imported',

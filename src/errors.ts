@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   ApiUnavailable: 'The API server cannot be reached.',
   ApiRefused: 'The API server refused the request.',
   ApiReply: 'The API server answered with something that cannot be used.',
+  LoginFailed: 'The login of a kubeconfig gives no credentials: its plugin, identity provider or certificate fails.',
   Internal: 'A bug in this program.',
 } as const;
 

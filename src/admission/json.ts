@@ -16,6 +16,7 @@ export function asString(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function isJsonObject(value: unknown): value is JsonObject {
+/** True of an object that is neither null nor a list. */
+export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -18,14 +18,17 @@ export interface GivenPod extends ManifestPod {
  * `kubectl apply -n`. Throws `FileUnreadable` or `ManifestInvalid` naming the file and the place.
  */
 export function readPods(file: string, namespaceFile?: string): readonly GivenPod[] {
-  const documents = readDocuments(file);
+  const pods = podsIn(readDocuments(file), namespaceFile);
+  if (pods.length > 0) return pods;
+  throw new ControllerError('ManifestInvalid', `${shownName(file)}: holds no pod and nothing with a pod template`);
+}
+
+/** The pods of documents that have been read already; there may be none. */
+export function podsIn(documents: readonly unknown[], namespaceFile?: string): readonly GivenPod[] {
   const namespace = namespaceFile === undefined ? undefined : parseNamespace(readDocuments(namespaceFile)[0]);
   const pods = podsOfManifest(
     namespace === undefined ? documents : documents.map((one) => inNamespace(one, namespace.name)),
   );
-  if (pods.length === 0) {
-    throw new ControllerError('ManifestInvalid', `${shownName(file)}: holds no pod and nothing with a pod template`);
-  }
   return pods.map((one) => ({ ...one, namespace: namespaceOf(one.pod, namespace, namespaceFile ?? '') }));
 }
 
@@ -64,7 +67,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function readDocuments(file: string): readonly unknown[] {
-  const documents = parseAllDocuments(readText(file));
+  const documents = parseAllDocuments(readManifestText(file));
   if (!Array.isArray(documents)) return [];
   const values: unknown[] = [];
   for (const document of documents) {
@@ -76,7 +79,8 @@ function readDocuments(file: string): readonly unknown[] {
   return values;
 }
 
-function readText(file: string): string {
+/** The text of a manifest file; `-` is standard input. Throws `FileUnreadable`, or `ManifestInvalid` when it is too large. */
+export function readManifestText(file: string): string {
   try {
     if (file !== '-' && statSync(file).size > MANIFEST_BYTES_MAX) {
       throw new ControllerError('ManifestInvalid', `${file}: larger than ${MANIFEST_BYTES_MAX} bytes`);
@@ -90,6 +94,7 @@ function readText(file: string): string {
   }
 }
 
-function shownName(file: string): string {
+/** A file's name for people. */
+export function shownName(file: string): string {
   return file === '-' ? 'standard input' : file;
 }

@@ -22,6 +22,7 @@ import { serveTelemetry } from '../telemetry/server.ts';
 import { nowMs, sleep, startTimer, wallClock } from './clock.ts';
 import type { Given } from './given.ts';
 import { desiredOptions } from './judge.ts';
+import { stopSignal } from './stop-signal.ts';
 import { productVersion } from './version.ts';
 import { watchedCollection } from './watched.ts';
 
@@ -129,18 +130,6 @@ async function agentWith({ config, log, metrics, health, runtime, capture }: Par
   } finally {
     kube.close();
   }
-}
-
-/** SIGTERM and SIGINT end the agent in order; a second one ends it at once. */
-function stopSignal(log: Log): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(name, () => {
-      log.info('stopping', { signal: name });
-      controller.abort();
-    });
-  }
-  return controller.signal;
 }
 
 /** Which runtime answers is worth a line; that none does yet is not worth dying for. */

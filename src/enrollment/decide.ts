@@ -11,12 +11,12 @@ export interface EnrollmentOptions {
 }
 
 export const INITIALIZE_ANNOTATION = 'istio-pod-network-controller/initialize';
-const INJECT_KEY = 'sidecar.istio.io/inject';
-const INJECTED_ANNOTATION = 'sidecar.istio.io/status';
+export const INJECT_KEY = 'sidecar.istio.io/inject';
+export const INJECTED_ANNOTATION = 'sidecar.istio.io/status';
 /** Set by OpenShift on its own helper pods, which live in the user's namespace but not by the user's will. */
-const OPENSHIFT_BUILD_ANNOTATIONS = ['openshift.io/deployer-pod-for.name', 'openshift.io/build.name'];
+export const OPENSHIFT_BUILD_ANNOTATIONS = ['openshift.io/deployer-pod-for.name', 'openshift.io/build.name'];
 /** Everything `istio-init` needs to write rules itself. */
-const CAPTURING_CAPABILITIES = new Set(['ALL', 'NET_ADMIN', 'CAP_NET_ADMIN']);
+export const CAPTURING_CAPABILITIES = new Set(['ALL', 'NET_ADMIN', 'CAP_NET_ADMIN']);
 
 /** Does this pod take part? First rule that matches decides; the result always says why. The traffic settings are judged later. */
 export function decide(pod: Pod, namespace: Namespace, options: EnrollmentOptions): Decision {

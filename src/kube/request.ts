@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ControllerError, isControllerError } from '../errors.ts';
 import { type Asked, statusError, unavailable } from './api-errors.ts';
-import { createConnections } from './connections.ts';
+import { type Connections, createConnections } from './connections.ts';
 import type { Credentials } from './credentials.ts';
 import type { RequestObserver } from './types.ts';
 
@@ -35,8 +35,10 @@ export function createTransport(options: {
   readonly baseUrl: URL;
   readonly credentials: Credentials;
   readonly observe: RequestObserver;
+  /** Where a token and a CA are not all it takes to connect: client certificates, proxies. */
+  readonly connections?: Connections;
 }): Transport {
-  const connections = createConnections();
+  const connections = options.connections ?? createConnections();
 
   function open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const { token, ca } = options.credentials.current();

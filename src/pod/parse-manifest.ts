@@ -30,6 +30,18 @@ export function podsOfManifest(documents: readonly unknown[]): readonly Manifest
   return documents.flatMap((document) => podsOf(document, 0));
 }
 
+/** Where the pods and pod templates of a document stand, in the order of `podsOfManifest`, which has refused what is malformed. */
+export function podPaths(document: unknown): readonly (readonly (string | number)[])[] {
+  const object = asObject(document, 'a document of the manifest');
+  const kind = String(object['kind']);
+  const { items } = object;
+  if (kind.endsWith('List') && Array.isArray(items))
+    return items.flatMap((item: unknown, index) => podPaths(item).map((path) => ['items', index, ...path]));
+  if (kind === 'Pod') return [[]];
+  const path = TEMPLATE_PATHS.get(kind);
+  return path === undefined ? [] : [path];
+}
+
 function podsOf(document: unknown, depth: number): readonly ManifestPod[] {
   const object = asObject(document, 'a document of the manifest');
   const kind = object['kind'];

@@ -5,7 +5,7 @@ const PREFIX = 'istio_pod_network_controller_';
 /** Seconds. The transaction takes about a millisecond, a wait for a sandbox seconds. */
 const BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Every metric of the agent; `docs/metrics.md` is tested against this table. No pod names in labels. */
+/** Every metric of agent and webhook; `docs/metrics.md` is tested against this table. No pod names in labels. */
 export const METRICS = {
   apiRequests: {
     type: 'counter',
@@ -74,6 +74,36 @@ export const METRICS = {
     name: 'watch_events_total',
     help: 'Changes received by watches.',
     labels: ['resource', 'type'],
+  },
+  webhookReviews: {
+    type: 'counter',
+    name: 'webhook_reviews_total',
+    help: 'Answers of the admission webhook: gated, unchanged, refused, or malformed and busy for requests it did not judge.',
+    labels: ['result'],
+  },
+  webhookSeconds: {
+    type: 'histogram',
+    name: 'webhook_review_duration_seconds',
+    help: 'Time of one review in the admission webhook, its body included.',
+    labels: [],
+  },
+  webhookCertificateEnd: {
+    type: 'gauge',
+    name: 'webhook_certificate_expiry_timestamp_seconds',
+    help: 'When the certificate that the admission webhook serves expires, in Unix time.',
+    labels: ['dns_name'],
+  },
+  webhookConfigurationWrites: {
+    type: 'counter',
+    name: 'webhook_configuration_writes_total',
+    help: 'Writes of the MutatingWebhookConfiguration: changed by us (update) or by others (repair), or failed.',
+    labels: ['result'],
+  },
+  webhookCertificateWrites: {
+    type: 'counter',
+    name: 'webhook_certificate_writes_total',
+    help: "Certificates written into the webhook's Secret: written, lost (another replica was first) or failed.",
+    labels: ['result'],
   },
 } as const satisfies Record<string, MetricSpec>;
 

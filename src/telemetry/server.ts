@@ -1,13 +1,19 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { ControllerError, errnoOf, messageOf } from '../errors.ts';
-import type { Health } from './health.ts';
 import type { Metrics } from './metrics.ts';
+
+/** What the probes of kubelet ask for. */
+export interface Probed {
+  live(): boolean;
+  /** What is still missing; empty means ready. */
+  missing(): readonly string[];
+}
 
 /** `/metrics`, `/healthz`, `/readyz`. GET and HEAD only, no bodies read, short timeouts: it listens on the pod's network. */
 export function serveTelemetry(options: {
   readonly port: number;
   readonly metrics: Metrics;
-  readonly health: Health;
+  readonly health: Probed;
 }): Promise<Server> {
   const server = createServer(
     { requestTimeout: 5_000, headersTimeout: 5_000, maxHeaderSize: 8_192 },
@@ -35,12 +41,12 @@ export function serveTelemetry(options: {
   });
 }
 
-function healthz(response: ServerResponse, health: Health): void {
+function healthz(response: ServerResponse, health: Probed): void {
   if (health.live()) reply(response, 200, 'ok\n');
-  else reply(response, 503, 'the reconcile loop does not come round\n');
+  else reply(response, 503, 'the main loop does not come round\n');
 }
 
-function readyz(response: ServerResponse, health: Health): void {
+function readyz(response: ServerResponse, health: Probed): void {
   const missing = health.missing();
   if (missing.length === 0) reply(response, 200, 'ok\n');
   else reply(response, 503, `not yet: ${missing.join(', ')}\n`);

@@ -1,0 +1,146 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { evaluateCel } from '../../test/support/cel-policy.ts';
+import {
+  malformed,
+  namespaceAnnotations,
+  pod as podArbitrary,
+  withOtherImages,
+} from '../../test/support/gate-arbitraries.ts';
+import { GATE_CASES, GATE_NAMESPACES } from '../../test/support/gate-cases.ts';
+import { app, istioValidation, proxy } from '../../test/support/gate-containers.ts';
+import { REFUSAL_CASES, refusalPod } from '../../test/support/gate-refusals.ts';
+import { type GateSettings, gatePod, refusalOf } from './gate-pod.ts';
+import { gatedInits, mustChange } from './gate-rule.ts';
+import { CONDITIONS, REFUSALS } from './gated-rule.ts';
+
+const settings: GateSettings = {
+  name: 'istio-pod-network-controller-gate',
+  image: 'docker.io/istio-pod-network-controller/istio-pod-network-controller:0.1.0',
+  imagePullPolicy: 'IfNotPresent',
+  args: ['--timeout=300'],
+  resources: { requests: { cpu: '10m' } },
+  enroll: 'annotated',
+  sidecarName: 'istio-proxy',
+};
+const injected: GateSettings = { ...settings, enroll: 'injected', resources: {} };
+const RUNS = { numRuns: 1_000 };
+const settingsArbitrary = fc.constantFrom(settings, injected);
+
+describe('the CEL of the MutatingAdmissionPolicy does what gatePod does', () => {
+  it.each(GATE_CASES)('with: $title', ({ pod, namespace }) => {
+    const annotations = GATE_NAMESPACES[namespace];
+    expect(gatedByCel(pod, annotations, settings)).toEqual(gatePod(pod, annotations, settings).pod);
+  });
+
+  it('with any pod; a second time does nothing', () => {
+    let gatedOnes = 0;
+    const property = fc.property(podArbitrary, namespaceAnnotations, settingsArbitrary, (pod, annotations, chosen) => {
+      const { pod: after, gated } = gatePod(pod, annotations, chosen);
+      if (gated) gatedOnes += 1;
+      expect(gatedByCel(pod, annotations, chosen)).toEqual(after);
+      expect(gatePod(after, annotations, chosen)).toEqual({ pod: after, gated: false });
+      // What the one lets through the other must not refuse for its gate.
+      if (gated) expect(refusalOf(after, annotations, chosen)).toBeUndefined();
+    });
+    fc.assert(property, RUNS);
+    expect(gatedOnes).toBeGreaterThan(100);
+  });
+});
+
+describe('the CEL of the "gated" policy says what refusalOf says', () => {
+  it.each(REFUSAL_CASES)('of: $title', ({ annotations, spec, oldSpec, refused }) => {
+    const pod = refusalPod(annotations, spec);
+    const oldPod = oldSpec === undefined ? undefined : refusalPod(annotations, oldSpec);
+    const message = refusalOf(pod, {}, settings, oldPod);
+    if (refused === undefined) expect(message).toBeUndefined();
+    else expect(message).toContain(refused);
+    expect(refusalByCel(pod, {}, settings, oldPod)).toBe(message);
+  });
+
+  it('of any new pod', () => {
+    const seen = new Set<string | undefined>();
+    const property = fc.property(podArbitrary, namespaceAnnotations, settingsArbitrary, (pod, annotations, chosen) => {
+      const message = refusalOf(pod, annotations, chosen);
+      seen.add(message?.slice(0, 20));
+      expect(refusalByCel(pod, annotations, chosen)).toBe(message);
+    });
+    fc.assert(property, RUNS);
+    expect(seen.size).toBe(4);
+  });
+
+  it('of any update', () => {
+    let refusals = 0;
+    const change = podArbitrary.chain((before) => fc.tuple(fc.constant(before), withOtherImages(before)));
+    const property = fc.property(
+      change,
+      namespaceAnnotations,
+      settingsArbitrary,
+      ([before, pod], annotations, chosen) => {
+        const message = refusalOf(pod, annotations, chosen, before);
+        if (message !== undefined) refusals += 1;
+        expect(refusalByCel(pod, annotations, chosen, before)).toBe(message);
+      },
+    );
+    fc.assert(property, RUNS);
+    expect(refusals).toBeGreaterThan(20);
+  });
+
+  it('of a pod that opts out of its opted-in Namespace and then swaps the image of istio-validation', () => {
+    const annotations = { 'istio-pod-network-controller/initialize': 'false' };
+    const [before, pod] = ['a:1', 'b:2'].map((image) =>
+      refusalPod(annotations, { initContainers: [{ ...istioValidation, image }], containers: [app, proxy] }),
+    );
+    expect(refusalOf(pod, {}, settings, before)).toBeUndefined();
+    expect(refusalOf(pod, GATE_NAMESPACES['gate-opted-in'], settings, before)).toContain('image of the gate');
+  });
+
+  it('and its messages are of one line each, with the value that switches the check off', () => {
+    const messages = REFUSAL_CASES.map(({ annotations, spec, oldSpec }) => {
+      const oldPod = oldSpec === undefined ? undefined : refusalPod(annotations, oldSpec);
+      return refusalOf(refusalPod(annotations, spec), {}, settings, oldPod);
+    });
+    const said = new Set(messages.filter((message) => message !== undefined));
+    expect(said.size).toBeGreaterThan(REFUSALS.length);
+    for (const message of said) {
+      expect(message).toMatch(/^[^\n]{50,700}$/);
+      expect(message).toContain('--set policies.gate=false');
+    }
+  });
+});
+
+describe('what is no pod', () => {
+  it('is neither changed nor refused, whatever it is', () => {
+    const property = fc.property(malformed, (value) => {
+      const { pod, gated } = gatePod(value, {}, settings);
+      if (!gated) expect(pod).toBe(value);
+      refusalOf(value, {}, settings);
+    });
+    fc.assert(property, RUNS);
+  });
+});
+
+function gatedByCel(pod: unknown, annotations: Readonly<Record<string, string>>, chosen: GateSettings): unknown {
+  const inputs = inputsOf(pod, annotations);
+  if (evaluateCel(mustChange, chosen, inputs) !== true) return pod;
+  const { spec, ...rest } = Object(pod);
+  return { ...rest, spec: { ...spec, initContainers: evaluateCel(gatedInits, chosen, inputs) } };
+}
+
+/** As the API server does it: the conditions first, then one validation after the other. */
+function refusalByCel(
+  pod: unknown,
+  annotations: Readonly<Record<string, string>>,
+  chosen: GateSettings,
+  oldPod?: unknown,
+): unknown {
+  const inputs = inputsOf(pod, annotations, oldPod);
+  if (Object.values(CONDITIONS).some((one) => evaluateCel(one, chosen, inputs) !== true)) return undefined;
+  const refusal = REFUSALS.find(({ when }) => evaluateCel(when, chosen, inputs) === true);
+  return refusal === undefined ? undefined : evaluateCel(refusal.message, chosen, inputs);
+}
+
+function inputsOf(object: unknown, annotations: Readonly<Record<string, string>>, oldObject: unknown = null) {
+  const operation = oldObject === null ? ('CREATE' as const) : ('UPDATE' as const);
+  return { object, oldObject, namespaceObject: { metadata: { annotations } }, request: { operation } };
+}

@@ -1,0 +1,160 @@
+import { INITIALIZE_ANNOTATION } from '../enrollment/decide.ts';
+import {
+  and,
+  concat,
+  equals,
+  exists,
+  type Expression,
+  filter,
+  input,
+  isEmpty,
+  isIn,
+  join,
+  list,
+  map,
+  named,
+  NO_ITEMS,
+  not,
+  or,
+  read,
+  setting,
+} from './expression.ts';
+import {
+  annotations,
+  canCapture,
+  capturable,
+  hasValue,
+  inits,
+  isOptedOut,
+  namespaceAsks,
+  proxies,
+  usesHostNetwork,
+  wanted,
+} from './gate-rule.ts';
+
+/** A reason to refuse a pod. */
+export interface Refusal {
+  /** What holds of a pod that is refused. */
+  readonly when: Expression;
+  /** One line for people: what is wrong, and the ways out. */
+  readonly message: Expression;
+}
+
+const GATE_NAME = setting('name');
+/** Istio's own unprivileged init container fails until the rules are there: a slower gate, and Istio itself puts it first. */
+const VALIDATION = 'istio-validation';
+const MODE_ANNOTATION = 'sidecar.istio.io/interceptionMode';
+const isUpdate = equals(read(input('request'), ['operation'], ''), 'UPDATE');
+
+const oldInits = named(
+  'oldInits',
+  'Of the pod as it was. Asked for only in an update, for there is no such pod before.',
+  read(input('oldObject'), ['spec', '?initContainers'], NO_ITEMS),
+);
+const gates = named(
+  'gates',
+  "What holds a pod back until it is captured: the gate, or Istio's own check.",
+  filter(inits, 'c', (c) => isGate(c)),
+);
+const keepsIstioInit = named(
+  'keepsIstioInit',
+  "Istio's init container is still there, and can write rules itself.",
+  exists(inits, 'c', (c) => and(equals(read(c, ['name'], ''), 'istio-init'), canCapture(c))),
+);
+const capturesNothing = named(
+  'capturesNothing',
+  'With interception mode NONE, of the pod or of the mesh, Istio leaves nothing to replace, and there is nothing to wait for.',
+  or(
+    equals(read(annotations, [`?${MODE_ANNOTATION}`], ''), 'NONE'),
+    exists(proxies, 'c', (c) =>
+      exists(read(c, ['?env'], NO_ITEMS), 'e', (e) => hasValue(e, 'ISTIO_META_INTERCEPTION_MODE', 'NONE')),
+    ),
+  ),
+);
+const asks = named('asks', 'A new pod that the agent will capture.', and(not(isUpdate), wanted, capturable));
+const initNames = named(
+  'initNames',
+  'For the messages.',
+  join(
+    map(inits, 'c', (c) => read(c, ['name'], '')),
+    ', ',
+  ),
+);
+
+/** An update that no policy needs to look at: images are all that can change in the init containers of a pod. */
+const changesAnImage = exists(read(input('object'), ['spec', '?initContainers'], NO_ITEMS), 'c', (c) =>
+  isChanged(c, read(input('oldObject'), ['spec', '?initContainers'], NO_ITEMS)),
+);
+
+const WAYS_OUT = `Leave the pod out by annotating it ${INITIALIZE_ANNOTATION}: "false", or switch this check off with --set policies.gate=false.`;
+
+export const REFUSALS: readonly Refusal[] = [
+  {
+    when: and(asks, keepsIstioInit),
+    message: concat(
+      'this pod keeps istio-init, which is privileged: nothing put the gate in its place. See that what does is installed and runs ' +
+        '(value gate.carrier of the chart), or run gate-pod on the manifest. ',
+      WAYS_OUT,
+    ),
+  },
+  {
+    when: and(asks, not(keepsIstioInit), not(capturesNothing), isEmpty(gates)),
+    message: concat(
+      'this pod asks for capture and has no gate: its containers would start before its traffic is captured (init containers: ',
+      initNames,
+      '). Let Istio inject it and the gate take the place of istio-init (value gate.carrier of the chart), or run gate-pod on the manifest. ',
+      WAYS_OUT,
+    ),
+  },
+  {
+    when: and(asks, not(keepsIstioInit), not(isEmpty(gates)), not(isGate(inits, '?0'))),
+    message: concat(
+      'the gate must be the first init container, for of a restarted pod kubelet may run only that one again (init containers: ',
+      initNames,
+      '). Move it to the front, or let gate-pod do it. ',
+      WAYS_OUT,
+    ),
+  },
+  {
+    // Whether the pod is wanted does not count for our own gate: who may swap its image may as well change the annotation first.
+    when: and(
+      isUpdate,
+      exists(inits, 'c', (c) =>
+        and(
+          or(
+            equals(read(c, ['name'], ''), GATE_NAME),
+            and(equals(read(c, ['name'], ''), VALIDATION), or(namespaceAsks, wanted)),
+          ),
+          isChanged(c, oldInits),
+        ),
+      ),
+    ),
+    message: concat(
+      'the image of the gate must not change in a pod: the gate is what holds the containers back until traffic is captured. ' +
+        'Delete the pod and let it be created anew, or switch this check off with --set policies.gate=false.',
+    ),
+  },
+];
+
+/** What must hold of a pod for the policy to look at it at all, by the name of the condition. Written without variables. */
+export const CONDITIONS: Readonly<Record<string, Expression>> = {
+  'not-host-network': not(usesHostNetwork),
+  'has-a-proxy': not(isEmpty(proxies)),
+  'new-or-another-image': or(and(isUpdate, changesAnImage), and(not(isUpdate), not(isOptedOut))),
+};
+
+function isGate(of: Expression, ...path: readonly string[]): Expression {
+  const name = path.length === 0 ? read(of, ['name'], '') : read(of, [...path, '?name'], '');
+  return isIn(name, list(GATE_NAME, VALIDATION));
+}
+
+function isChanged(container: Expression, before: Expression): Expression {
+  return not(
+    exists(before, 'o', (o) =>
+      and(
+        equals(read(o, ['name'], ''), read(container, ['name'], '')),
+        equals(read(o, ['?image'], ''), read(container, ['?image'], '')),
+      ),
+    ),
+  );
+}
