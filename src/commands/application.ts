@@ -1,9 +1,13 @@
 import { buildApplication, buildCommand, buildRouteMap, run } from '@stricli/core';
 import { BACKEND_FLAGS, POLICY_FLAGS, RUN_FLAGS } from '../config/flags.ts';
+import { WEBHOOK_FLAGS } from '../config/webhook-flags.ts';
+import { clusterCommand } from './cluster-command.ts';
+import { PREFLIGHT_FLAGS, STATUS_FLAGS } from './cluster-flags.ts';
 import { command, EXIT_FAILED, EXIT_USAGE, guarded, type VerbContext } from './command.ts';
 import { COMPLETE, completionLines, completionScript, SHELLS } from './completion.ts';
 import type { Verb } from './given.ts';
-import { MANIFEST, NETNS, OUTPUT, PACKET, RENDERER } from './verb-flags.ts';
+import { GATE_POD_FLAGS } from './gate-pod-flags.ts';
+import { MANIFEST, MANIFEST_OUTPUT, NETNS, OUTPUT, PACKET, RENDERER } from './verb-flags.ts';
 import { productVersion } from './version.ts';
 
 /** Runs one verb and returns the exit code. Errors are printed with their code and the way out. */
@@ -30,6 +34,16 @@ function application() {
       // main.ts takes this verb before it comes here; the route is for help.
       init: command('The gate: waits in the pod until its traffic is captured; see init --help', {}, () =>
         Promise.resolve(gateElsewhere),
+      ),
+      webhook: command(
+        'The admission webhook: puts the gate into mesh pods, takes istio-init out',
+        WEBHOOK_FLAGS,
+        async () => (await import('./webhook.ts')).webhookVerb,
+      ),
+      gatePod: command(
+        'Puts the gate into injected pods of a manifest, takes istio-init out, prints the manifest',
+        { ...MANIFEST, ...MANIFEST_OUTPUT, ...GATE_POD_FLAGS },
+        async () => (await import('./gate-pod.ts')).gatePodVerb,
       ),
       explain: command(
         'Decision and effective policy of a pod, and where each value comes from',
@@ -60,6 +74,16 @@ function application() {
         'Removes our table and mark from a netns, nothing else',
         { ...NETNS, ...OUTPUT },
         async () => (await import('./clean.ts')).cleanVerb,
+      ),
+      status: clusterCommand(
+        'One row per mesh pod of a cluster: state, reason, policy, since when, node. What was redirected or let go only the node knows',
+        { flags: STATUS_FLAGS, words: { placeholder: 'POD', brief: 'Names of pods; all if none is given' } },
+        async () => (await import('./status.ts')).statusVerb,
+      ),
+      preflight: clusterCommand(
+        'Checks a cluster before the install: what is there, what is missing, what to set; exit 1 when a check fails',
+        { flags: PREFLIGHT_FLAGS },
+        async () => (await import('./preflight.ts')).preflightVerb,
       ),
       completion: completionCommand(),
     },

@@ -2,7 +2,7 @@ import { buildCommand, type CommandContext } from '@stricli/core';
 import { flagKey } from '../config/flag.ts';
 import { isControllerError, messageOf } from '../errors.ts';
 import type { Given, Verb } from './given.ts';
-import { ALIASES, CHOICES, RENDERER, RENDERER_CHOICES, type VerbFlag } from './verb-flags.ts';
+import { ALIASES, CHOICES, type VerbFlag } from './verb-flags.ts';
 
 /** Exit codes are a contract: 0 done, 1 usage, bad input or drift, 2 could not do it, 124 timeout. */
 export const EXIT_USAGE = 1;
@@ -45,7 +45,7 @@ export function guarded<A extends readonly unknown[]>(verb: (given: Given, ...po
 }
 
 function parameterOf(spec: VerbFlag) {
-  const choices = spec === RENDERER.backend ? RENDERER_CHOICES : CHOICES[flagKey(spec)];
+  const choices = spec.choices ?? CHOICES[flagKey(spec)];
   return {
     kind: 'parsed' as const,
     parse: String,

@@ -40,6 +40,8 @@ describe('completion', () => {
     expect(proposedByBash('trace', '--from', '')).toEqual(['app', 'proxy', 'outside']);
     expect(proposedByBash('render', '--backend', '')).toEqual(['nft', 'iptables']);
     expect(proposedByBash('apply', '--backend', 'n')).toEqual(['nft', 'nft-spawned']);
+    expect(proposedByBash('status', '--output', '')).toEqual(['text', 'wide', 'json', 'name']);
+    expect(proposedByBash('preflight', '--i')).toEqual(['--istio-namespace']);
   });
 
   it('leaves file names to the shell', () => {

@@ -3,7 +3,10 @@ import type { Flag } from '../config/flag.ts';
 
 /** The flags of verbs on manifests and netns; those of the agent stand in config/flags.ts. */
 export type VerbFlag = Pick<Flag<unknown>, 'name' | 'placeholder' | 'brief'> &
-  Partial<Pick<Flag<unknown>, 'env' | 'fallback'>>;
+  Partial<Pick<Flag<unknown>, 'env' | 'fallback'>> & {
+    /** Few possible values, for completion, where they are others than CHOICES says. */
+    readonly choices?: readonly string[];
+  };
 
 export const MANIFEST = {
   filename: {
@@ -22,7 +25,12 @@ export const MANIFEST = {
 export const NETNS = { netns: { name: 'netns', placeholder: 'PATH', brief: 'Path of the network namespace' } };
 
 export const RENDERER = {
-  backend: { name: 'backend', placeholder: 'NAME', brief: 'nft or iptables; nft if not given' },
+  backend: {
+    name: 'backend',
+    placeholder: 'NAME',
+    brief: 'nft or iptables; nft if not given',
+    choices: ['nft', 'iptables'],
+  },
 };
 
 export const PACKET = {
@@ -60,6 +68,16 @@ export const PACKET = {
 
 export const OUTPUT = { output: { name: 'output', placeholder: 'FORMAT', brief: 'text or json' } };
 
+/** Of verbs that print the manifest itself. */
+export const MANIFEST_OUTPUT = {
+  output: {
+    name: 'output',
+    placeholder: 'FORMAT',
+    brief: 'yaml or json; as the input if not given',
+    choices: ['yaml', 'json'],
+  },
+};
+
 /** By `flagKey`. */
 export const ALIASES: Readonly<Record<string, string>> = { f: 'filename', n: 'namespaceFile', o: 'output' };
 
@@ -76,5 +94,3 @@ export const CHOICES: Readonly<Record<string, readonly string[]>> = {
   output: ['text', 'json'],
   rules: ['met', 'all'],
 };
-/** Of `render --backend`, which prints for a family of backends. */
-export const RENDERER_CHOICES: readonly string[] = ['nft', 'iptables'];

@@ -1,0 +1,110 @@
+import { type Check, counted, fail, given, isBelow, listed, majorMinor, ok, warn } from './check.ts';
+import type { NodeFacts } from './facts.ts';
+
+/** SO_NETNS_COOKIE, by which a netns is known without doubt. RHEL 9 has it, RHEL 8 does not. */
+const OLDEST_KERNEL = [5, 14] as const;
+const OLDEST_CONTAINERD = [1, 6] as const;
+/** The chart's own value. */
+const DEFAULT_SOCKET = '/run/containerd/containerd.sock';
+
+export const NODE_CHECKS: readonly Check[] = [
+  {
+    id: 'node-platform',
+    group: 'Nodes',
+    means: 'Nodes for mesh pods run Linux on amd64 or arm64: the image is built for those.',
+    wayOut: 'Keep mesh pods off other nodes; `agent.nodeSelector` keeps the agent off.',
+    run: ({ nodes }) =>
+      given([nodes], (all) => {
+        const linux = all.filter(({ os }) => os === 'linux');
+        const other = all.filter(({ os, arch }) => os !== 'linux' || !['amd64', 'arm64'].includes(arch));
+        if (linux.length === 0) return fail('no node runs Linux', 'The agent needs Linux nodes.');
+        if (other.length === 0)
+          return ok(`${counted(all.length, 'node')}, linux on ${listed(distinct(all, ({ arch }) => arch))}`);
+        const names = other.map(({ name, os, arch }) => `${name} (${os}/${arch})`);
+        const wayOut = 'Mesh pods must not be scheduled there; agent.nodeSelector keeps the agent off those nodes.';
+        return warn(`no image for ${listed(names)}`, wayOut);
+      }),
+  },
+  {
+    id: 'node-kernel',
+    group: 'Nodes',
+    means: 'Linux 5.14 or newer, which names network namespaces by a cookie that is never used twice.',
+    wayOut: 'Update the nodes (RHEL 9, Ubuntu 22.04, Debian 12 or newer have it).',
+    run: ({ nodes }) =>
+      given([nodes], (all) => {
+        const linux = all.filter(({ os }) => os === 'linux');
+        const old = linux.filter(({ kernel }) => isBelow(majorMinor(kernel) ?? [0, 0], OLDEST_KERNEL));
+        if (old.length === 0) return ok(listed(distinct(linux, ({ kernel }) => kernel)));
+        const names = old.map(({ name, kernel }) => `${name} (${kernel})`);
+        return fail(
+          `older than 5.14: ${listed(names)}`,
+          'Update these nodes, or keep mesh pods and the agent off them.',
+        );
+      }),
+  },
+  {
+    id: 'node-runtime',
+    group: 'Nodes',
+    means: "containerd 1.6 or newer, or CRI-O: runtimes that say where a pod's network namespace is.",
+    wayOut: 'Move nodes with Docker to containerd: cri-dockerd does not say where network namespaces are.',
+    run: ({ nodes }) => given([nodes], judgeRuntimes),
+  },
+  {
+    id: 'runtime-socket',
+    group: 'Nodes',
+    means:
+      "Where the runtime's socket is. It cannot be seen from outside; this is what kind of node the names of runtime and kubelet tell of.",
+    wayOut:
+      'Set `agent.criSocket`. Nodes of several kinds need one release of the chart each, with `agent.nodeSelector`.',
+    run: ({ nodes }) => given([nodes], judgeSockets),
+  },
+];
+
+function judgeRuntimes(all: readonly NodeFacts[]) {
+  const linux = all.filter(({ os }) => os === 'linux');
+  const old = linux.filter(({ runtime }) => {
+    const version = /^containerd:\/\/(.*)$/.exec(runtime)?.[1];
+    return version !== undefined && isBelow(majorMinor(version) ?? OLDEST_CONTAINERD, OLDEST_CONTAINERD);
+  });
+  if (old.length > 0)
+    return fail(
+      `older than containerd 1.6: ${listed(old.map(({ name, runtime }) => `${name} (${runtime})`))}`,
+      'Update containerd on these nodes.',
+    );
+  const odd = linux.filter(({ runtime }) => !/^(containerd|cri-o):\/\//.test(runtime));
+  if (odd.length > 0)
+    return warn(
+      `nobody has seen this work: ${listed(odd.map(({ name, runtime }) => `${name} (${runtime})`))}`,
+      'Move these nodes to containerd or CRI-O, or keep mesh pods off them: cri-dockerd does not say where network namespaces are.',
+    );
+  return ok(listed(distinct(linux, ({ runtime }) => runtime)));
+}
+
+function judgeSockets(all: readonly NodeFacts[]) {
+  const sockets = distinct(
+    all.filter(({ os }) => os === 'linux'),
+    socketOf,
+  );
+  const [first, ...others] = sockets;
+  if (first === undefined) return ok('no Linux node');
+  if (others.length > 0)
+    return warn(
+      `several kinds of nodes, probably with ${listed(sockets)}`,
+      'One release of the chart for each kind, with its own agent.criSocket and agent.nodeSelector.',
+    );
+  if (first === DEFAULT_SOCKET) return ok(`probably ${first}, as the chart has it; only a node can tell`);
+  return warn(`probably ${first}, not where the chart looks`, `Set agent.criSocket=${first}.`);
+}
+
+/** By what distributions call themselves in versions: they put the socket elsewhere. */
+function socketOf({ runtime, kubelet, osImage }: NodeFacts): string {
+  if (runtime.startsWith('cri-o://')) return '/var/run/crio/crio.sock';
+  if (/\+(k3s|rke2)/.test(kubelet)) return '/run/k3s/containerd/containerd.sock';
+  if (/\+k0s/.test(kubelet)) return '/run/k0s/containerd.sock';
+  if (/microk8s/i.test(kubelet) || /microk8s/i.test(osImage)) return '/var/snap/microk8s/common/run/containerd.sock';
+  return DEFAULT_SOCKET;
+}
+
+function distinct(nodes: readonly NodeFacts[], of: (node: NodeFacts) => string): readonly string[] {
+  return [...new Set(nodes.map(of))].toSorted();
+}
