@@ -6,7 +6,10 @@ export default defineConfig({
     pool: 'forks',
     reporters: ['default', './test/support/count-reporter.ts'],
     projects: [
-      { extends: true, test: { name: 'unit', include: ['{src,lab,image,scripts}/**/*.test.ts'], testTimeout: 10_000 } },
+      {
+        extends: true,
+        test: { name: 'unit', include: ['{src,lab,image,scripts,test/chart}/**/*.test.ts'], testTimeout: 10_000 },
+      },
       {
         extends: true,
         test: {

@@ -4,10 +4,13 @@ import { CAPTURE_ANNOTATION, MESSAGE_ANNOTATION, STATUS_ANNOTATION } from '../sr
 import { GID_ANNOTATION, UID_ANNOTATION } from '../src/capture/identity.ts';
 import { ANNOTATIONS } from '../src/capture/resolve.ts';
 import { RUN_FLAGS } from '../src/config/flags.ts';
+import { WEBHOOK_FLAGS } from '../src/config/webhook-flags.ts';
 import { INITIALIZE_ANNOTATION } from '../src/enrollment/decide.ts';
 import { REASONS } from '../src/enrollment/reasons.ts';
 import { ERROR_CODES } from '../src/errors.ts';
 import { GATE_FLAGS } from '../src/gate/gate-options.ts';
+import { CHECKS } from '../src/preflight/checks.ts';
+import { STATES, STATUS_REASONS } from '../src/status/reasons.ts';
 import { METRICS } from '../src/telemetry/metrics.ts';
 import { commandOutputs } from './docs-commands.ts';
 import { markdown } from './docs-markdown.ts';
@@ -19,7 +22,11 @@ import { settingTables } from './docs-settings.ts';
  */
 export function generatedTables(): Readonly<Record<string, string>> {
   return {
-    'docs/flags.md': [flagTable(RUN_FLAGS), '', '## The gate (`init`)', '', flagTable(GATE_FLAGS)].join('\n'),
+    'docs/flags.md': [
+      flagTable(RUN_FLAGS),
+      ...['', '## The gate (`init`)', '', flagTable(GATE_FLAGS)],
+      ...['', '## The admission webhook (`webhook`)', '', flagTable(WEBHOOK_FLAGS)],
+    ].join('\n'),
     'docs/command-line.md': commandOutputs(),
     'docs/errors.md': markdown(
       ['code', 'meaning'],
@@ -28,6 +35,20 @@ export function generatedTables(): Readonly<Record<string, string>> {
     'docs/reasons.md': markdown(
       ['reason', 'meaning'],
       Object.entries(REASONS).map(([code, meaning]) => [`\`${code}\``, meaning]),
+    ),
+    'docs/status.md': [
+      markdown(
+        ['state', 'meaning'],
+        Object.entries(STATES).map(([state, meaning]) => [`\`${state}\``, meaning]),
+      ),
+      markdown(
+        ['reason', 'meaning'],
+        Object.entries(STATUS_REASONS).map(([code, meaning]) => [`\`${code}\``, meaning]),
+      ),
+    ].join('\n\n'),
+    'docs/preflight.md': markdown(
+      ['check', 'what it looks at', 'way out'],
+      CHECKS.map(({ id, means, wayOut }) => [`\`${id}\``, means, wayOut]),
     ),
     'docs/annotations.md': [
       markdown(

@@ -7,13 +7,19 @@ import { command } from '../lab/command.ts';
 import { checkout, lab } from '../lab/paths.ts';
 import { runStep } from './run-steps.ts';
 
-/** Brings up what the cluster tests run on: this checkout's image and chart on the lab, installed as the README says. */
+/**
+ * Brings up what the cluster tests run on: this checkout's image and chart on the lab, installed as the README says.
+ * Arguments go to `lab up`, such as --kubernetes=1.35.
+ */
 const archives = [
   await buildImage({ arch: hostArch(), bundleDir: undefined }),
   ...(await buildBookinfoImages(join(checkout, 'dist', 'bookinfo'))),
 ];
 const images = archives.flatMap((archive) => ['--image', archive]);
-const up = await runStep({ name: 'lab up', argv: ['node', 'lab/main.ts', 'up', ...images] }, { live: true });
+const up = await runStep(
+  { name: 'lab up', argv: ['node', 'lab/main.ts', 'up', ...process.argv.slice(2), ...images] },
+  { live: true },
+);
 if (up.ok) await install();
 process.exitCode = up.ok ? 0 : 2;
 
@@ -24,11 +30,14 @@ async function install(): Promise<void> {
   const env = { PATH: `${lab.bin}:${process.env.PATH ?? ''}`, KUBECONFIG: lab.kubeconfig };
   process.stdout.write(await command(['bash', '-o', 'pipefail', '-c', line], { cwd: checkout, env }));
   const namespace = ['-n', 'istio-pod-network-controller'];
-  const rollout = ['rollout', 'status', ...namespace, 'daemonset/istio-pod-network-controller', '--timeout=180s'];
   const kubectl = [join(lab.bin, 'kubectl'), `--kubeconfig=${lab.kubeconfig}`];
-  // An image of the same tag was there before: a running agent would go on with the old one.
-  await command([...kubectl, 'rollout', 'restart', ...namespace, 'daemonset/istio-pod-network-controller']);
-  process.stdout.write(await command([...kubectl, ...rollout], { timeoutMs: 200_000 }));
+  const workloads = ['daemonset/istio-pod-network-controller', 'deployment/istio-pod-network-controller-webhook'];
+  // An image of the same tag was there before: what runs would go on with the old one.
+  await command([...kubectl, 'rollout', 'restart', ...namespace, ...workloads]);
+  for (const workload of workloads) {
+    const rollout = ['rollout', 'status', ...namespace, workload, '--timeout=180s'];
+    process.stdout.write(await command([...kubectl, ...rollout], { timeoutMs: 200_000 }));
+  }
 }
 
 /** The README's own words for the installation, so that they cannot go stale. */

@@ -7,7 +7,10 @@ import { type LiveProcess, processesOf } from './processes.ts';
 const { product } = NAMES;
 const INSTALL = `helm template -n ${product} ./chart/${product} | kubectl apply -f -`;
 const SELECTOR = `app.kubernetes.io/name=${product}`;
+const ALL = `app.kubernetes.io/name in (${product},${product}-webhook)`;
 const DAEMON_SET = ['-n', product, `daemonset/${product}`] as const;
+// What `helm template` takes for every cluster puts the gate into pods: no mesh pod is admitted before it is ready.
+const WEBHOOK = ['-n', product, `deployment/${product}-webhook`] as const;
 /** CAP_NET_ADMIN (bit 12) and CAP_SYS_ADMIN (bit 21), linux/capability.h. */
 const AGENT_CAPABILITIES = 0x201000n;
 
@@ -18,18 +21,21 @@ export async function installChart(archive: string): Promise<void> {
   await showShell(INSTALL);
   await rolledOut();
   if (before !== undefined && !(await runs(await imageIdOf(archive)))) {
-    note('The agent of an earlier run has an older image of the same name: it is restarted.');
-    await kubectl(['rollout', 'restart', ...DAEMON_SET]);
+    note('The agent and the webhook of an earlier run have an older image of the same name: they are restarted.');
+    for (const workload of [DAEMON_SET, WEBHOOK]) await kubectl(['rollout', 'restart', ...workload]);
     await rolledOut();
   }
   await showKubectl(['get', 'pods', '-n', product, '-o', 'wide']);
 }
 
 async function rolledOut(): Promise<void> {
-  await watched(
-    'the DaemonSet becomes ready',
-    kubectl(['rollout', 'status', ...DAEMON_SET, '--timeout=180s']).then(output),
-  );
+  for (const [name, workload] of [
+    ['DaemonSet', DAEMON_SET],
+    ['webhook', WEBHOOK],
+  ] as const) {
+    const status = kubectl(['rollout', 'status', ...workload, '--timeout=180s']);
+    await watched(`the ${name} becomes ready`, status.then(output));
+  }
 }
 
 /** The agent's privileges as the kernel has them, not as the manifest says. */
@@ -51,7 +57,7 @@ function isAgent({ command: line }: LiveProcess): boolean {
 }
 
 async function runs(imageId: string): Promise<boolean> {
-  const pods = await listPods(product, SELECTOR);
+  const pods = await listPods(product, ALL);
   return pods.every((pod) => pod.status.containerStatuses?.every(({ imageID }) => imageID.endsWith(imageId)));
 }
 

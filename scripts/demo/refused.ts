@@ -28,7 +28,8 @@ export async function prepareNamespace(): Promise<void> {
 /** Stock Istio puts istio-init into a pod, and Pod Security refuses it. Nothing is created: the API server is only asked. */
 export async function showRefusal(): Promise<void> {
   title('Before: a stock mesh pod is refused');
-  const installed = (await tryKubectlJson(['get', 'mutatingadmissionpolicy', NAMES.gate])) !== undefined;
+  const installed =
+    (await tryKubectlJson(['get', 'validatingadmissionpolicy', `${NAMES.product}-gated`])) !== undefined;
   if (installed) note('The chart is installed from an earlier run, so this pod opts out of it.');
   const { code, stdout, stderr } = await dryRun(installed ? { [NAMES.initialize]: 'false' } : {});
   output(code === 0 ? stdout : stderr);

@@ -21,6 +21,7 @@ import {
   waitReady,
   waitStarted,
 } from '../support/cluster-pods.ts';
+import { policyOff } from '../support/cluster-policy-off.ts';
 import { at, createNamespace, deleteNamespaces, GATE, INITIALIZE, MESH, STATUS, textAt } from '../support/cluster.ts';
 
 const MESH_NAMESPACE = 'pnc-test-away';
@@ -35,13 +36,22 @@ beforeAll(async () => {
   await createNamespace(MESH_NAMESPACE, MESH);
   await createNamespace(PLAIN, { annotations: { [INITIALIZE]: 'true' } });
   await agentAway();
-  await createPods(MESH_NAMESPACE, [appPod('waiting'), appPod('forged', { annotations: FORGED })]);
-  await createPods(PLAIN, [
-    appPod('unmeshed', { annotations: { [INITIALIZE]: 'false' } }),
-    await forgedWithFile('forged-file', []),
-    // What the original did, and all it did: this pod shows that the forgery above is one.
-    await forgedWithFile('forged-only', ['--gate=annotation']),
-  ]);
+  // The gate must not need the policy that keeps others from forging: a cluster may have it switched off.
+  const policyOn = await policyOff('istio-pod-network-controller-annotations', {
+    namespace: PLAIN,
+    refused: appPod('forged', { annotations: FORGED }),
+  });
+  try {
+    await createPods(MESH_NAMESPACE, [appPod('waiting'), appPod('forged', { annotations: FORGED })]);
+    await createPods(PLAIN, [
+      appPod('unmeshed', { annotations: { [INITIALIZE]: 'false' } }),
+      await forgedWithFile('forged-file', []),
+      // What the original did, and all it did: this pod shows that the forgery above is one.
+      await forgedWithFile('forged-only', ['--gate=annotation']),
+    ]);
+  } finally {
+    await policyOn();
+  }
   for (const name of WAITING) await waitStarted(MESH_NAMESPACE, name, GATE);
   await waitStarted(PLAIN, 'forged-file', GATE);
 });

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readEscapes } from '../../lab/guard.ts';
-import { followPods, type Followed, lifeLine, type PodLife } from '../support/cluster-move.ts';
+import { command } from '../../lab/command.ts';
+import { checkout } from '../../lab/paths.ts';
+import { type CapturedBy, followPods, type Followed, lifeLine, type PodLife } from '../support/cluster-move.ts';
 import { container } from '../support/cluster-pods.ts';
 import {
   apply,
@@ -22,58 +24,102 @@ const WITNESS = '192.0.2.77:7002';
 const DEPLOYMENT = 'deployment/caller';
 const REPLICAS = 2;
 
-let followed: Followed;
-let escapedBefore: number;
+/** One step of a move: what an administrator does, and how the pods are made after it. */
+interface Step {
+  readonly title: string;
+  /** Undefined for the first generation, which is made with the Namespace. */
+  readonly act: (() => Promise<unknown>) | undefined;
+  readonly init: string;
+  readonly captured: CapturedBy;
+}
 
-beforeAll(async () => {
-  await createNamespace(NAMESPACE, { labels: { 'istio-injection': 'enabled' } });
-  // Envoy must not dial what the application asked for: then every packet on the bridge is an escape.
-  await apply([registryOnly(), caller()], NAMESPACE);
-  escapedBefore = await escaped(OUTSIDE);
-  followed = followPods(NAMESPACE, { container: 'app' });
-  await rolledOut();
-});
-afterAll(async () => {
-  await followed.stop();
-  await deleteNamespaces([NAMESPACE]);
-});
+const optIn = async () => {
+  await kubectl(['annotate', 'namespace', NAMESPACE, `${INITIALIZE}=true`]);
+  await kubectl(['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce=restricted']);
+};
+const optOut = async () => {
+  await kubectl(['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce-']);
+  await kubectl(['annotate', 'namespace', NAMESPACE, `${INITIALIZE}-`]);
+};
+const installIstio = (...flags: readonly string[]) =>
+  command([process.execPath, 'lab/main.ts', 'istio', ...flags], { cwd: checkout, timeoutMs: 240_000 });
 
-describe('a live namespace', () => {
-  it('begins with istio-init', async () => {
-    await expectGeneration({ first: 'istio-init', captured: 'istio' });
+const MOVES: readonly {
+  readonly from: string;
+  readonly prepare: () => Promise<unknown>;
+  readonly steps: readonly Step[];
+}[] = [
+  {
+    from: 'istio-init',
+    prepare: () => installIstio(),
+    steps: [
+      { title: 'begins with istio-init', act: undefined, init: 'istio-init', captured: 'istio' },
+      {
+        title: 'moves to us, and its pods then pass Pod Security restricted',
+        act: optIn,
+        init: GATE,
+        captured: 'ours',
+      },
+      { title: 'moves back', act: optOut, init: 'istio-init', captured: 'istio' },
+    ],
+  },
+  {
+    from: "Istio's CNI plugin",
+    prepare: () => installIstio('--istio-cni-plugin'),
+    steps: [
+      { title: 'begins with the plugin', act: undefined, init: 'istio-validation', captured: 'istio' },
+      { title: 'moves to us while the plugin is still there', act: optIn, init: GATE, captured: 'istio and ours' },
+      { title: 'does without the plugin', act: () => installIstio('--istio-cni'), init: GATE, captured: 'ours' },
+      {
+        title: 'moves back',
+        act: async () => {
+          await installIstio('--istio-cni-plugin');
+          await optOut();
+        },
+        init: 'istio-validation',
+        captured: 'istio',
+      },
+    ],
+  },
+];
+
+describe.each(MOVES)('a live namespace of $from', ({ prepare, steps }) => {
+  let followed: Followed;
+  let escapedBefore: number;
+
+  beforeAll(async () => {
+    await prepare();
+    await createNamespace(NAMESPACE, { labels: { 'istio-injection': 'enabled' } });
+    // Envoy must not dial what the application asked for: then every packet on the bridge is an escape.
+    await apply([registryOnly(), caller()], NAMESPACE);
+    escapedBefore = await escaped(OUTSIDE);
+    followed = followPods(NAMESPACE, { container: 'app' });
+  });
+  afterAll(async () => {
+    await followed.stop();
+    await deleteNamespaces([NAMESPACE]);
   });
 
-  it('moves to us pod by pod, and its pods then pass Pod Security restricted', async () => {
-    await kubectl(['annotate', 'namespace', NAMESPACE, `${INITIALIZE}=true`]);
-    await kubectl(['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce=restricted']);
-    await restart();
-    await expectGeneration({ first: GATE, captured: 'ours' });
-  });
-
-  it('moves back', async () => {
-    await kubectl(['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce-']);
-    await kubectl(['annotate', 'namespace', NAMESPACE, `${INITIALIZE}-`]);
-    await restart();
-    await expectGeneration({ first: 'istio-init', captured: 'istio' });
+  it.each(steps)('$title', async ({ act, init, captured }) => {
+    if (act !== undefined) {
+      await act();
+      await kubectl(['rollout', 'restart', '-n', NAMESPACE, DEPLOYMENT]);
+    }
+    await rolledOut();
+    await expectGeneration(followed, { init, captured });
   });
 
   it('was never unprotected: no pod, no moment, no packet', async () => {
     await followed.stop();
     for (const life of followed.lives()) process.stdout.write(`${lifeLine(life)}\n`);
-    expect(followed.lives().length).toBe(3 * REPLICAS);
+    expect(followed.lives().length).toBe(steps.length * REPLICAS);
     for (const life of followed.lives()) expectProtected(life);
     expect((await escaped(OUTSIDE)) - escapedBefore).toBe(0);
   });
 
   it('would have shown it: the same program without capture is counted on the bridge', async () => {
     const before = await escaped(WITNESS);
-    const labels = { 'sidecar.istio.io/inject': 'false' };
-    const spec = {
-      restartPolicy: 'Never',
-      securityContext: POD_SECURITY,
-      containers: [container('app', ['dial', '--for-ms', '1500', '--timeout-ms', '500', WITNESS])],
-    };
-    await apply([{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'uncaptured', labels }, spec }], NAMESPACE);
+    await apply([uncaptured()], NAMESPACE);
     await kubectl([
       'wait',
       '-n',
@@ -86,8 +132,10 @@ describe('a live namespace', () => {
   });
 });
 
+afterAll(() => installIstio());
+
 /** All pods that run now were made the new way. */
-async function expectGeneration(wanted: { first: string; captured: PodLife['captures'][number] }): Promise<void> {
+async function expectGeneration(followed: Followed, wanted: Pick<Step, 'init' | 'captured'>): Promise<void> {
   const pods = listAt(await kubectlJson(['get', 'pods', '-n', NAMESPACE, '-l', 'app=caller']), 'items');
   const names = pods.map((pod) => textAt(pod, 'metadata', 'name'));
   expect(names.length).toBe(REPLICAS);
@@ -97,7 +145,7 @@ async function expectGeneration(wanted: { first: string; captured: PodLife['capt
       async () => followed.lives().find((one) => one.name === name && one.captures.length > 0),
       { timeoutMs: 30_000 },
     );
-    expect(life.inits, name).toContain(wanted.first);
+    expect(life.inits, name).toContain(wanted.init);
     expect(life.captures, name).toEqual([wanted.captured]);
   }
 }
@@ -107,11 +155,6 @@ function expectProtected(life: PodLife): void {
   expect(life.captures.length, life.name).toBeGreaterThan(0);
   expect(life.tally?.connected, life.name).toBeGreaterThan(0);
   expect([life.tally?.silent, life.tally?.other], life.name).toEqual([0, 0]);
-}
-
-async function restart(): Promise<void> {
-  await kubectl(['rollout', 'restart', '-n', NAMESPACE, DEPLOYMENT]);
-  await rolledOut();
 }
 
 /** Every pod is of the new kind, and the old ones have gone. */
@@ -150,6 +193,19 @@ function caller(): object {
           containers: [container('app', ['dial', '--timeout-ms', '900', OUTSIDE])],
         },
       },
+    },
+  };
+}
+
+function uncaptured(): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'uncaptured', labels: { 'sidecar.istio.io/inject': 'false' } },
+    spec: {
+      restartPolicy: 'Never',
+      securityContext: POD_SECURITY,
+      containers: [container('app', ['dial', '--for-ms', '1500', '--timeout-ms', '500', WITNESS])],
     },
   };
 }

@@ -98,6 +98,25 @@ export async function createNamespace(
   for (const object of ['serviceaccount/default', 'configmap/istio-ca-root-cert']) {
     await kubectl(['wait', '-n', name, '--for=create', '--timeout=60s', object]);
   }
+  if (textAt(metadata, 'annotations', INITIALIZE) === 'true') await webhookKnows(name);
+}
+
+/**
+ * The webhook tells the API server which Namespaces it is to be asked about, a moment after they opt in; a mesh pod that comes before
+ * that is refused, and a controller tries again. Tests create bare pods, so they wait. Without the webhook there is nothing to wait for.
+ */
+export async function webhookKnows(namespace: string): Promise<void> {
+  const get = ['get', 'mutatingwebhookconfiguration', 'zz-istio-pod-network-controller', '--ignore-not-found'];
+  const entries = async (): Promise<readonly unknown[]> => {
+    const text = await kubectl([...get, '-o', 'json']);
+    return text === '' ? [] : listAt(JSON.parse(text), 'webhooks');
+  };
+  if ((await entries()).length === 0) return;
+  await waitFor(
+    `the webhook is asked about ${namespace}`,
+    async () => JSON.stringify(await entries()).includes(`"${namespace}"`),
+    { timeoutMs: 30_000 },
+  );
 }
 
 /** The annotations and labels with which Istio injects and this product captures. */

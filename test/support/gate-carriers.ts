@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+import { parseAllDocuments, parse } from 'yaml';
+import { readFileSync } from 'node:fs';
+import { cachedParts, installIstio, removeIstioRevision } from '../../lab/cluster.ts';
+import { command } from '../../lab/command.ts';
+import { lab } from '../../lab/paths.ts';
+import { asObject } from '../../src/admission/json.ts';
+import { at, kubectl, kubectlJson, listAt, textAt, tryKubectl, waitFor } from './cluster.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const CHART = join(ROOT, 'chart/istio-pod-network-controller');
+const NAMESPACE = 'istio-pod-network-controller';
+const WEBHOOK = 'istio-pod-network-controller-webhook';
+const CONFIGURATION = 'zz-istio-pod-network-controller';
+export const TEMPLATE_REVISION = 'gate-template';
+
+/** What the chart can be told to put the gate in with. */
+export type ChartCarrier = 'policy' | 'webhook' | 'none';
+
+/** The carrier of the installed chart. */
+export async function installedCarrier(): Promise<ChartCarrier> {
+  if ((await tryKubectl(['get', 'mutatingadmissionpolicybinding', `${NAMESPACE}-gate`])).code === 0) return 'policy';
+  const { code } = await tryKubectl(['get', 'mutatingwebhookconfiguration', CONFIGURATION]);
+  return code === 0 ? 'webhook' : 'none';
+}
+
+/**
+ * Makes this the only carrier of the cluster, with the objects the chart renders for it; the agent and everything else of the chart stay
+ * as they are. Returns when the API server goes by it.
+ */
+export async function useCarrier(carrier: ChartCarrier): Promise<void> {
+  const common = keysOf(await render('none'));
+  for (const other of ['policy', 'webhook'] as const) {
+    const own = (await render(other)).filter((object) => !common.has(keyOf(object)));
+    const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: own });
+    if (other === carrier) await kubectl(['apply', '-f', '-'], { input });
+    else await kubectl(['delete', '--ignore-not-found', '--wait', '-f', '-'], { input });
+  }
+  if (carrier === 'webhook') await webhookServes();
+}
+
+/** A second istiod, with the values of the example that make Istio's own injector the carrier. */
+export async function installTemplateIstio(): Promise<void> {
+  const extraValues: object = parse(readFileSync(join(ROOT, 'examples/istio-values-gate-template.yaml'), 'utf8'));
+  await installIstio(cachedParts(), 'istio-init', { revision: TEMPLATE_REVISION, extraValues });
+}
+
+export async function removeTemplateIstio(): Promise<void> {
+  await removeIstioRevision(TEMPLATE_REVISION);
+}
+
+async function webhookServes(): Promise<void> {
+  await kubectl(['rollout', 'status', '-n', NAMESPACE, `deployment/${WEBHOOK}`, '--timeout=100s']);
+  await waitFor(
+    'the webhook has written its entries',
+    async () =>
+      listAt(await kubectlJson(['get', 'mutatingwebhookconfiguration', CONFIGURATION]), 'webhooks').length > 0,
+    { timeoutMs: 60_000 },
+  );
+}
+
+async function render(carrier: ChartCarrier): Promise<readonly unknown[]> {
+  const set = ['--set', `gate.carrier=${carrier}`];
+  const text = await command([join(lab.bin, 'helm'), 'template', '-n', NAMESPACE, CHART, ...set]);
+  const objects = parseAllDocuments(text).map((document): unknown => document.toJS());
+  return objects.filter((object) => at(object, 'kind') !== undefined);
+}
+
+function keysOf(objects: readonly unknown[]): ReadonlySet<string> {
+  return new Set(objects.map(keyOf));
+}
+
+function keyOf(object: unknown): string {
+  const metadata = asObject(at(object, 'metadata'));
+  return [textAt(object, 'kind'), metadata.namespace, metadata.name].join('/');
+}

@@ -1,0 +1,59 @@
+import { asList, asObject, asString, type JsonObject } from '../../src/admission/json.ts';
+import { TEMPLATE_REVISION } from './gate-carriers.ts';
+import { GATE } from './cluster.ts';
+
+/** What the server adds to every pod, and what differs from one Namespace or pod to the next. */
+const SERVER_FIELDS = ['uid', 'resourceVersion', 'creationTimestamp', 'managedFields', 'generation', 'namespace'];
+const OUR_REPORTS = /^pod-network-controller\.istio\.io\/|^kubectl\.kubernetes\.io\/last-applied/;
+
+/** A stored pod without what cannot be equal: names of Namespace and token volume, times, node, and the agent's reports. */
+export function normalised(pod: unknown, namespace: string): JsonObject {
+  const text = JSON.stringify(pod)
+    .replaceAll(namespace, 'NAMESPACE')
+    .replaceAll(/kube-api-access-\w+/g, 'token');
+  const { metadata, spec } = asObject(JSON.parse(text));
+  const { annotations, ...others } = without(asObject(metadata), SERVER_FIELDS);
+  const kept = Object.entries(asObject(annotations)).filter(([key]) => !OUR_REPORTS.test(key));
+  return {
+    metadata: { ...others, annotations: Object.fromEntries(kept) },
+    spec: without(asObject(spec), ['nodeName']),
+  };
+}
+
+/**
+ * The same without what Istio itself does otherwise for the template: it runs as another revision, and with `pilot.cni.enabled` it stamps
+ * what it resolved as annotations, and injects istio-validation in place of istio-init, so that the gate has its name, its two further
+ * arguments and its ids; and the template names the verb in the command.
+ */
+export function acrossModes(pod: JsonObject): JsonObject {
+  const text = JSON.stringify(pod)
+    .replaceAll(`istiod-${TEMPLATE_REVISION}`, 'istiod')
+    .replaceAll(TEMPLATE_REVISION, 'default');
+  const { metadata, spec } = asObject(JSON.parse(text));
+  const { annotations, ...others } = asObject(metadata);
+  const kept = Object.entries(asObject(annotations)).filter(([key]) => !STAMPED.test(key));
+  const [gate, ...inits] = asList(asObject(spec).initContainers).map(asObject);
+  const initContainers = [sameGate(gate ?? {}), ...inits];
+  return {
+    metadata: { ...others, annotations: Object.fromEntries(kept) },
+    spec: { ...asObject(spec), initContainers },
+  };
+}
+
+const STAMPED = /^traffic\.sidecar\.istio\.io\/|^sidecar\.istio\.io\/(interceptionMode|status)$/;
+const ENTRYPOINT = ['/usr/local/bin/node', '/app/istio-pod-network-controller.mjs'];
+const OF_VALIDATION = ['--run-validation', '--skip-rule-apply'];
+
+function sameGate({ command, args, securityContext, ...gate }: JsonObject): JsonObject {
+  const words = [...asList(command), ...asList(args)].filter((word) => !ENTRYPOINT.includes(asString(word)));
+  return {
+    ...gate,
+    name: gate.name === 'istio-validation' ? GATE : gate.name,
+    args: words.filter((word) => !OF_VALIDATION.includes(asString(word))),
+    securityContext: without(asObject(securityContext), ['runAsUser', 'runAsGroup']),
+  };
+}
+
+function without(object: JsonObject, keys: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
+}
