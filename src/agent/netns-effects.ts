@@ -4,7 +4,7 @@ import type { BackendChoice } from '../backend/choose.ts';
 import { ControllerError, isControllerError } from '../errors.ts';
 import { clearMark, readMark, writeMark } from '../netns/mark.ts';
 import type { Mark } from '../netns/mark-text.ts';
-import { addressesHere, enterNetns, type Netns, openNetns, warmThreadPool } from '../netns/netns.ts';
+import { addressesHere, enterNetns, type Netns, openNetns, requireMayEnter, warmThreadPool } from '../netns/netns.ts';
 import { type ProbeOptions, runProbes } from '../netns/probe.ts';
 import type { ProbeResult } from '../netns/probe-result.ts';
 import { type AddedRouting, addRouting, cleanRouting, inspectRouting } from '../netns/routing.ts';
@@ -36,6 +36,7 @@ export async function kernelEffects(
   options: { readonly backend?: BackendChoice | undefined } = {},
 ): Promise<NetnsEffects> {
   await warmThreadPool();
+  requireMayEnter();
   const nowMs = (): number => performance.now();
   const backends = kernelBackends({ choice: options.backend ?? 'auto', nowMs });
   lookForBackend(backends);

@@ -27,9 +27,17 @@ export function statusError({ verb, resource }: Asked, { status, body, retryAfte
     `${verb} ${resource}: the API server answered ${status}: ${statusMessage(body)}`,
     {
       fields: { status, ...(afterMs === undefined ? {} : { retryAfterMs: afterMs }) },
-      ...(status === 403 ? { hint: "The agent's ClusterRole must allow this; the chart's does." } : {}),
+      ...(status === 403 ? { hint: hintOfForbidden(statusMessage(body)) } : {}),
     },
   );
+}
+
+/** RBAC and admission policies both answer 403; a policy names itself in its message. */
+function hintOfForbidden(message: string): string {
+  const policy = /ValidatingAdmissionPolicy '([a-z0-9.-]{1,253})'/.exec(message)?.[1];
+  if (policy !== undefined)
+    return `The ValidatingAdmissionPolicy ${policy} refused it; docs/security.md says why one would.`;
+  return "The role of the product's ServiceAccount must allow this; the chart's does.";
 }
 
 /** A request that got no answer, or one that broke off. */

@@ -74,6 +74,20 @@ export function enterNetns<T>(netns: Netns, work: () => T): T {
   return enterFd(netns.fd, netns.path, work);
 }
 
+/**
+ * Throws `NotPermitted` where no netns could be entered: for our own one the kernel demands the same CAP_SYS_ADMIN (netns_install). So an
+ * agent that lacks it ends at its start, rather than once for each pod.
+ */
+export function requireMayEnter(): void {
+  const path = '/proc/thread-self/ns/net';
+  const fd = openFile(path);
+  try {
+    enterFd(fd, path, () => undefined);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The addresses of the netns the calling thread is in. */
 export function addressesHere(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
