@@ -43,6 +43,8 @@ describe.each(['Helm 4', 'Helm 3'] as const)('%s', (version) => {
     await rolledOut();
     expect(await webhooks()).toBe(written);
     await run(version, ['uninstall', ...release, '--wait']);
+    // Helm waits for what it owns, not for the pods that end with it.
+    await kubectl(['wait', '--for=delete', 'pod', '--all', '-n', PRODUCT, '--timeout=60s']);
     const ofEveryNamespace = new RegExp(
       `^(Namespace//${PRODUCT}|(ServiceAccount|ConfigMap)/${PRODUCT}/(default|.*-ca.*))$`,
     );

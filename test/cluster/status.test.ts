@@ -28,15 +28,18 @@ const NAMESPACE = 'pnc-test-status';
 const USER = `system:serviceaccount:${NAMESPACE}:reader`;
 const ADMIN = ['--kubeconfig', lab.kubeconfig];
 const HERE = [...ADMIN, '-n', NAMESPACE];
+const INJECTED = { labels: { 'sidecar.istio.io/inject': 'true' } };
 const folder = loginFolder();
 
 beforeAll(async () => {
-  await createNamespace(NAMESPACE, MESH);
+  // Istio injects only pods that ask: it refuses what the agent refuses, and the agent's word is wanted here.
+  await createNamespace(NAMESPACE, { annotations: MESH.annotations });
   const uninjected = { labels: { 'sidecar.istio.io/inject': 'false' } };
   await apply([account(), role(), binding()], NAMESPACE);
   const wrong = { 'traffic.sidecar.istio.io/excludeOutboundPorts': '443,https', [INITIALIZE]: 'true' };
   await createPods(NAMESPACE, [
-    appPod('captured'),
+    appPod('bare', { annotations: { [INITIALIZE]: 'true' } }),
+    appPod('captured', INJECTED),
     await handMade('wrong', wrong, ['--gate', 'mark']),
     await handMade('held', {}, ['--gate', 'annotation', '--file', '/nonexistent/annotations']),
     appPod('opted-out', { annotations: { [INITIALIZE]: 'false' }, ...uninjected }),
@@ -72,17 +75,18 @@ describe('status', () => {
   it('shows each mesh pod with state and reason, as its schema says', async () => {
     const list = await rows();
     expect(list.map(({ name, state, reason }) => [name, state, reason])).toEqual([
+      ['bare', 'ignored', 'NoSidecar'],
       ['captured', 'initialized', 'Enrolled'],
       ['held', expect.stringMatching(/^(initialized|waiting)$/), expect.any(String)],
       ['wrong', 'failed', 'InvalidCapturePolicy'],
     ]);
-    expect(list[0]).toMatchObject({
+    expect(list[1]).toMatchObject({
       policy: 'REDIRECT,in=*,out=*',
       proxyUids: [1337],
       node: 'lab',
       report: { status: 'initialized', backend: 'nft' },
     });
-    expect(list[2]).toMatchObject({ message: expect.stringContaining('443,https') });
+    expect(list[3]).toMatchObject({ message: expect.stringContaining('443,https') });
     const schema = JSON.parse(readFileSync(join(checkout, 'docs/schema/status.json'), 'utf8'));
     expect(schemaProblems(schema, list)).toEqual([]);
     expect(schemaProblems(schema, await rows('--all'))).toEqual([]);
@@ -181,6 +185,7 @@ describe('every login: the same rows', () => {
     await createPods(NAMESPACE, [appPod('inside', { annotations: { [INITIALIZE]: 'false' }, labels, spec })]);
     await kubectl(['wait', '-n', NAMESPACE, '--for=jsonpath={.status.phase}=Succeeded', '--timeout=60s', 'pod/inside']);
     expect((await logOf(NAMESPACE, 'inside', 'app')).map(({ text }) => text)).toEqual([
+      'pod/bare',
       'pod/captured',
       'pod/held',
       'pod/wrong',
@@ -219,7 +224,7 @@ describe('every login: the same rows', () => {
 
   async function expectRows(login: readonly string[], env: Record<string, string> = {}): Promise<void> {
     const { code, stdout, stderr } = await runVerb(['status', ...login, '-n', NAMESPACE, '-o', 'name'], env);
-    expect([code, stdout, stderr]).toEqual([0, 'pod/captured\npod/held\npod/wrong\n', '']);
+    expect([code, stdout, stderr]).toEqual([0, 'pod/bare\npod/captured\npod/held\npod/wrong\n', '']);
   }
 });
 
@@ -229,9 +234,9 @@ describe('status -w', () => {
     const file = folder.file('watch.kubeconfig', kubeconfigText(undefined, { 'proxy-url': proxy.url }));
     const watch = startVerb(['status', '--kubeconfig', file, '-n', NAMESPACE, '-w']);
     await watch.line(/^wrong +failed +InvalidCapturePolicy/);
-    expect(watch.lines.map((line) => line.split(/ +/)[0])).toEqual(['NAME', 'captured', 'held', 'wrong']);
+    expect(watch.lines.map((line) => line.split(/ +/)[0])).toEqual(['NAME', 'bare', 'captured', 'held', 'wrong']);
     const before = watch.lines.length;
-    await createPods(NAMESPACE, [appPod('later')]);
+    await createPods(NAMESPACE, [appPod('later', INJECTED)]);
     await watch.line(/^later +initialized/, before);
     proxy.cut();
     await kubectl(['delete', 'pod', '-n', NAMESPACE, 'later', '--wait=false']);
@@ -249,7 +254,7 @@ describe('status -w', () => {
     const watch = startVerb(['status', ...HERE, '-w', '-o', 'json']);
     await watch.line(/"name":"wrong"/);
     expect(await watch.interrupt()).toBe(0);
-    expect(watch.lines.map((line) => JSON.parse(line).name)).toEqual(['captured', 'held', 'wrong']);
+    expect(watch.lines.map((line) => JSON.parse(line).name)).toEqual(['bare', 'captured', 'held', 'wrong']);
   });
 
   it('that cannot begin ends at once', async () => {
@@ -268,7 +273,7 @@ async function handMade(
   gateArgs: readonly string[],
 ): Promise<object> {
   return appPod(name, {
-    annotations: { [INITIALIZE]: 'true', 'sidecar.istio.io/inject': 'true', ...annotations },
+    annotations: { [INITIALIZE]: 'true', ...annotations },
     initContainers: [await handMadeGate(gateArgs), standInSidecar()],
   });
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { captureEffect } from '../../src/agent/capture-netns.ts';
+import { type CaptureEffect, captureEffect } from '../../src/agent/capture-netns.ts';
 import { BACKEND_NAMES } from '../../src/backend/backend.ts';
 import { probeNft } from '../../src/backend/nft/check-nft.ts';
 import { loadLibnftables } from '../../src/backend/nft/libnftables.ts';
@@ -9,8 +9,18 @@ import { SAMPLE_PROBES, sampleRuleset } from './netns-rulesets.ts';
 /** Child of the privilege test: captures one netns by the backend named in BACKEND and prints, as JSON, how each step ended. */
 const [netnsPath = '', ...podIPs] = process.argv.slice(2);
 const backend = BACKEND_NAMES.find((name) => name === process.env['BACKEND']);
-const effect = await captureEffect({ backend });
+const effect = await begun();
 const request = { netnsPath, podIPs, ruleset: sampleRuleset(), probes: SAMPLE_PROBES };
+
+/** An agent that may enter no netns does not get further than this. */
+async function begun(): Promise<CaptureEffect> {
+  try {
+    return await captureEffect({ backend });
+  } catch (error: unknown) {
+    process.stdout.write(JSON.stringify({ capture: textOf(error) }));
+    return process.exit(0);
+  }
+}
 
 function capture(): string {
   const session = effect.begin(request);
@@ -40,6 +50,10 @@ function outcomeOf(step: () => unknown): unknown {
   try {
     return step();
   } catch (error: unknown) {
-    return isControllerError(error) ? `${error.code}: ${error.message} ${error.hint ?? ''}` : messageOf(error);
+    return textOf(error);
   }
+}
+
+function textOf(error: unknown): string {
+  return isControllerError(error) ? `${error.code}: ${error.message} ${error.hint ?? ''}` : messageOf(error);
 }
