@@ -5,7 +5,14 @@ import { goBuild } from './go-build.ts';
 import { cacheDirectory, lab } from './paths.ts';
 import { step } from './progress.ts';
 
-const BUILD = ['-trimpath', '-ldflags', '-s -w'] as const;
+// What its releases are built with. Without the two of Kubernetes, `helm template` takes 1.20 for the cluster's version; they are those of
+// the k8s.io/client-go in helm3/go.mod.
+const VARIABLES = [
+  'helm.sh/helm/v3/internal/version.version=v3.22.0',
+  'helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1',
+  'helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37',
+];
+const BUILD = ['-trimpath', '-ldflags', `-s -w ${VARIABLES.map((variable) => `-X ${variable}`).join(' ')}`] as const;
 
 /** Path of Helm 3 (`.lab/bin/helm3`), for what has to work with both; built when it is first asked for (a minute and a half on 2 cores). */
 export async function ensureHelm3(): Promise<string> {
