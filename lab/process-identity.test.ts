@@ -7,11 +7,11 @@ const FIELDS = 'S 1 2 3 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1000 10';
 
 describe('parseStat', () => {
   it('finds state and start time', () => {
-    expect(parseStat(`42 (node) ${FIELDS}`)).toEqual({ state: 'S', startTicks: '987654' });
+    expect(parseStat(`42 (node) ${FIELDS}`)).toEqual({ state: 'S', threads: 1, startTicks: '987654' });
   });
 
   it('is not misled by the name of the command', () => {
-    expect(parseStat(`42 (a) R 1 (b c) ${FIELDS}`)).toEqual({ state: 'S', startTicks: '987654' });
+    expect(parseStat(`42 (a) R 1 (b c) ${FIELDS}`)).toEqual({ state: 'S', threads: 1, startTicks: '987654' });
   });
 
   it('rejects what is no stat line', () => {

@@ -6,24 +6,30 @@ export interface ProcessIdentity {
   readonly startTicks: string;
 }
 
-/** State letter and start time out of the text of /proc/PID/stat; undefined if it is not that. */
-export function parseStat(text: string): { readonly state: string; readonly startTicks: string } | undefined {
+/** State letter, number of threads and start time out of the text of /proc/PID/stat; undefined if it is not that. */
+export function parseStat(
+  text: string,
+): { readonly state: string; readonly threads: number; readonly startTicks: string } | undefined {
   // The command's name may hold spaces and parentheses, so the fields are counted from the last one.
   const fields = text
     .slice(text.lastIndexOf(')') + 2)
     .trim()
     .split(' ');
   const [state] = fields;
+  const threads = Number(fields[17]);
   const startTicks = fields[19];
   if (!text.includes(')') || state === undefined || startTicks === undefined || !/^\d+$/.test(startTicks))
     return undefined;
-  return { state, startTicks };
+  return { state, threads, startTicks };
 }
 
-/** The identity of a process that exists now and is not a zombie. */
+/**
+ * The identity of a process that exists now and is not a zombie. One whose first thread has ended while others still do shows as a zombie,
+ * too, and holds its ports until the last one is gone.
+ */
 export function identify(pid: number): ProcessIdentity | undefined {
   const stat = readStat(pid);
-  if (stat === undefined || stat.state === 'Z' || stat.state === 'X') return undefined;
+  if (stat === undefined || stat.state === 'X' || (stat.state === 'Z' && stat.threads <= 1)) return undefined;
   return { pid, startTicks: stat.startTicks };
 }
 
