@@ -29,6 +29,8 @@ export function createStatusStore({ given, scope }: { readonly given: Given; rea
   const namespaces = new Map<string, Namespace>();
   const agentPods = new Map<string, AgentPod>();
   const shown = new Map<string, Shown>();
+  // What a narrow table does not show is no change of it.
+  const wide = given['output'] === 'wide' || given['output'] === 'json';
   const warned = new Set<string>();
   let agentsKnown = true;
 
@@ -59,7 +61,7 @@ export function createStatusStore({ given, scope }: { readonly given: Given; rea
       // Not taking part any more is no end of the pod; but it is one of what is shown here.
       return before === undefined ? [] : [{ ...before.row, state: 'deleted', sinceMs: undefined, message: '' }];
     }
-    const cells = comparable(row);
+    const cells = comparable(row, wide);
     if (before?.cells === cells) return [];
     shown.set(key, { row, cells });
     return [row];
@@ -85,10 +87,7 @@ function set<T>(map: Map<string, T>, key: string, value: T | undefined): void {
 }
 
 /** All that is shown but ages, which change without anything happening. */
-function comparable(row: StatusRow): string {
-  const cells = tableRow(
-    { ...row, createdMs: undefined, sinceMs: undefined },
-    { wide: true, namespaces: true, nowMs: 0 },
-  );
+function comparable(row: StatusRow, wide: boolean): string {
+  const cells = tableRow({ ...row, createdMs: undefined, sinceMs: undefined }, { wide, namespaces: true, nowMs: 0 });
   return JSON.stringify([...cells, row.sinceMs]);
 }

@@ -147,6 +147,24 @@ describe('the rows of a watch', () => {
     expect(told()).toEqual([]);
   });
 
+  it('are no news where only what is not shown has changed', () => {
+    const initializing = Object(pod('b', '2'));
+    const gate = { name: 'istio-pod-network-controller-gate', state: { waiting: { reason: 'PodInitializing' } } };
+    initializing.status.initContainerStatuses = [gate];
+    for (const [output, told] of [
+      ['text', 0],
+      ['wide', 1],
+      ['json', 1],
+    ] as const) {
+      const store = createStatusStore({ given: { ...given, output }, scope });
+      store.setNamespace('shop', { name: 'shop', labels: {}, annotations: {} });
+      store.setPod('shop/b', parseStatusPod(pod('b', '1')));
+      expect(store.changes()).toHaveLength(1);
+      store.setPod('shop/b', parseStatusPod(initializing));
+      expect(store.changes()).toHaveLength(told);
+    }
+  });
+
   it('are judged by the flags of the agent', () => {
     const store = createStatusStore({ given, scope });
     const injected = pod('a', '1', { [INITIALIZE]: '', 'sidecar.istio.io/status': '{}' });

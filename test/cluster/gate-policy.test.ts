@@ -1,7 +1,4 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { command } from '../../lab/command.ts';
-import { lab } from '../../lab/paths.ts';
 import { gatePod, refusalOf } from '../../src/admission/gate-pod.ts';
 import { asList, asObject, type JsonObject } from '../../src/admission/json.ts';
 import {
@@ -15,12 +12,12 @@ import {
   tryKubectl,
   waitFor,
 } from '../support/cluster.ts';
+import { type ChartCarrier, installedCarrier, useCarrier } from '../support/gate-carriers.ts';
 import { GATE_CASES, GATE_NAMESPACES, type GateCase } from '../support/gate-cases.ts';
 import { stock } from '../support/gate-containers.ts';
 import { REFUSAL_CASES, refusalPod } from '../support/gate-refusals.ts';
 import { chartGateSettings } from '../support/gate-settings.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 const settings = await chartGateSettings();
 const NAMESPACE = 'gate-plain';
 const GATED = 'istio-pod-network-controller-gated';
@@ -29,14 +26,13 @@ const STOCK = refusalPod({ [INITIALIZE]: 'true' }, stock);
 const NEW = REFUSAL_CASES.filter(({ oldSpec }) => oldSpec === undefined);
 const UPDATES = REFUSAL_CASES.filter(({ oldSpec }) => oldSpec !== undefined);
 const LEARNS = { timeoutMs: 60_000 };
-const TEMPLATES = ['mutatingadmissionpolicy', 'mutatingadmissionpolicybinding', 'validatingadmissionpolicy-gated'];
 
-/** Whether the chart of the cluster has the policy already. */
-let hadGated: boolean;
+/** Of the installed chart; back when the test is over. */
+let before: ChartCarrier;
 
 beforeAll(async () => {
-  hadGated = (await tryKubectl(['get', 'validatingadmissionpolicy', GATED])).code === 0;
-  await kubectl(['apply', '-f', '-'], { input: await policies() });
+  before = await installedCarrier();
+  await useCarrier('policy');
   for (const [name, annotations] of Object.entries(GATE_NAMESPACES)) {
     // Without the label Istio's webhook would inject pods that carry sidecar.istio.io/inject: "true".
     await createNamespace(name, { annotations, labels: { 'istio-injection': 'disabled' } });
@@ -45,8 +41,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await deleteNamespaces(Object.keys(GATE_NAMESPACES));
-  const kinds = 'validatingadmissionpolicy,validatingadmissionpolicybinding';
-  if (!hadGated) await kubectl(['delete', kinds, GATED]);
+  await useCarrier(before);
 });
 
 describe('the MutatingAdmissionPolicy and the pure function', () => {
@@ -60,15 +55,10 @@ describe('the MutatingAdmissionPolicy and the pure function', () => {
 });
 
 describe('the "gated" ValidatingAdmissionPolicy', () => {
-  // Else nothing would come out without a gate. The policy itself stays: without its binding it acts on nothing.
+  // Else nothing would come out without a gate.
   beforeAll(async () => {
-    await kubectl(['delete', 'mutatingadmissionpolicybinding', 'istio-pod-network-controller-gate']);
+    await useCarrier('none');
     await waitFor('no gate is put in, and that is refused', async () => (await refusalOfNew(STOCK)) !== '', LEARNS);
-  });
-
-  afterAll(async () => {
-    await kubectl(['apply', '-f', '-'], { input: await policies() });
-    await policyIsActive();
   });
 
   it.each(NEW)('says of a new pod: $title', async ({ annotations, spec, refused }) => {
@@ -114,13 +104,6 @@ function withImages(stored: JsonObject, annotations: object, spec: JsonObject): 
   }));
   const metadata = { ...asObject(stored.metadata), annotations };
   return { ...stored, metadata, spec: { ...asObject(stored.spec), initContainers } };
-}
-
-function policies(): Promise<string> {
-  const only = TEMPLATES.flatMap((name) => ['--show-only', `templates/${name}.yaml`]);
-  const chart = join(ROOT, 'chart/istio-pod-network-controller');
-  const set = ['--set', 'gate.carrier=policy,policies.gate=true'];
-  return command([join(lab.bin, 'helm'), 'template', '-n', 'istio-pod-network-controller', chart, ...set, ...only]);
 }
 
 /** The API server learns of a policy through its own watch, a moment after it answered the request that made it. */

@@ -17,10 +17,18 @@ export function normalised(pod: unknown, namespace: string): JsonObject {
   const { metadata, spec } = asObject(JSON.parse(text));
   const { annotations, ...others } = without(asObject(metadata), SERVER_FIELDS);
   const kept = Object.entries(asObject(annotations)).filter(([key]) => !OUR_REPORTS.test(key));
+  const initContainers = asList(asObject(spec).initContainers).map(asObject).map(withoutTokenOfGate);
   return {
     metadata: { ...others, annotations: Object.fromEntries(kept) },
-    spec: without(asObject(spec), ['nodeName']),
+    spec: { ...without(asObject(spec), ['nodeName']), initContainers },
   };
+}
+
+function withoutTokenOfGate(container: JsonObject): JsonObject {
+  if (container.name !== GATE && container.name !== 'istio-validation') return container;
+  const { volumeMounts, ...others } = container;
+  const mounts = asList(volumeMounts).filter((mount) => asObject(mount).name !== 'token');
+  return mounts.length === 0 ? others : { ...others, volumeMounts: mounts };
 }
 
 /**
