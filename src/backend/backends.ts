@@ -88,12 +88,13 @@ export function createBackends(options: BackendsOptions): Backends {
     choose: ({ fresh, ownUserNamespace }) => {
       // A new table refuses by itself to be where one is already: no need to look for it in a fresh netns.
       const skipNft = fresh && (choice === 'auto' || holderOf(choice) === 'nft');
-      const standing = standingHere(options, { skipNft });
+      const standing = standingHere(options, { skipNft, fresh });
       const name = firstWorking(candidates(choice, { standing, ownUserNamespace }));
       const others = standing.filter((holder) => holder !== holderOf(name));
       return { backend: backendOf(name), leftBehind: others.map((holder) => backendOf(workingFor(holder))) };
     },
-    standing: () => standingHere(options, { skipNft: false }).map((holder) => backendOf(workingFor(holder))),
+    standing: () =>
+      standingHere(options, { skipNft: false, fresh: false }).map((holder) => backendOf(workingFor(holder))),
     preferred: () => firstWorking(candidates(choice, { standing: [], ownUserNamespace: false })),
   };
 
@@ -105,13 +106,31 @@ export function createBackends(options: BackendsOptions): Backends {
 }
 
 function standingHere(
-  { traces, legacyChains }: BackendsOptions,
-  { skipNft }: { readonly skipNft: boolean },
+  options: BackendsOptions,
+  { skipNft, fresh }: { readonly skipNft: boolean; readonly fresh: boolean },
 ): readonly RuleHolder[] {
-  const legacy = (traces.legacyTables() ?? []).length > 0 && legacyChains();
-  return [
+  const { traces } = options;
+  const seen: readonly RuleHolder[] = [
     ...(!skipNft && traces.nftTable(TABLE) ? (['nft'] as const) : []),
     ...(traces.nftChains(CHAIN_PREFIX) ? (['iptables-nft'] as const) : []),
-    ...(legacy ? (['iptables-legacy'] as const) : []),
   ];
+  return holdsLegacyChains(options, { expected: !fresh && seen.length === 0 }) ? [...seen, 'iptables-legacy'] : seen;
+}
+
+/**
+ * Legacy tables need not be ours: who merely lists them makes them, as Istio's CNI plugin does in each pod it captures. To look into them
+ * takes CAP_NET_RAW, which an agent that writes no legacy rules does not have. Rules of ours can only be there if the netns is marked and
+ * they stand nowhere else; then it is an error not to see them.
+ */
+function holdsLegacyChains(
+  { traces, legacyChains }: BackendsOptions,
+  { expected }: { readonly expected: boolean },
+): boolean {
+  if ((traces.legacyTables() ?? []).length === 0) return false;
+  try {
+    return legacyChains();
+  } catch (error: unknown) {
+    if (!expected && isControllerError(error, 'NotPermitted')) return false;
+    throw error;
+  }
 }

@@ -29,7 +29,11 @@ describe('candidates', () => {
 });
 
 describe('what works', () => {
-  function world(failing: Partial<Record<BackendName, ControllerError>>, standing: readonly RuleHolder[] = []) {
+  function world(
+    failing: Partial<Record<BackendName, ControllerError>>,
+    standing: readonly RuleHolder[] = [],
+    legacyChains = () => true,
+  ) {
     const checks: BackendName[] = [];
     const maker = (name: BackendName) => ({
       make: (): Backend => ({ name, bring: never, clean: never, inspect: never }),
@@ -52,12 +56,24 @@ describe('what works', () => {
           nftChains: () => standing.includes('iptables-nft'),
           legacyTables: () => (standing.includes('iptables-legacy') ? ['nat'] : undefined),
         },
-        legacyChains: () => true,
+        legacyChains,
       });
     return { checks, backends };
   }
   const missing = new ControllerError('LibraryMissing', 'no library', { hint: 'Install it.' });
   const fresh = { fresh: true, ownUserNamespace: false };
+
+  it('legacy tables that may not be looked into count only where rules of ours must be in them', () => {
+    const forbidden = () => {
+      throw new ControllerError('NotPermitted', 'no NET_RAW');
+    };
+    const marked = { fresh: false, ownUserNamespace: false };
+    const chosen = (standing: readonly RuleHolder[], visit: typeof marked) =>
+      world({}, standing, forbidden).backends('auto').choose(visit).backend.name;
+    expect(chosen(['iptables-legacy'], fresh)).toBe('nft');
+    expect(chosen(['nft', 'iptables-legacy'], marked)).toBe('nft');
+    expect(() => chosen(['iptables-legacy'], marked)).toThrow('no NET_RAW');
+  });
 
   it('is found once and remembered', () => {
     const { checks, backends } = world({ nft: missing });

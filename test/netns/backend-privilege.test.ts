@@ -20,7 +20,7 @@ describe('a fallback as the agent runs it', () => {
   afterEach(() => lab.close());
 
   /** As root, drop ALL, add these, with nothing that can be written below /. */
-  function captureWith(backend: BackendName, ...capabilities: readonly string[]): unknown {
+  function captureWith(backend: BackendName | 'auto', ...capabilities: readonly string[]): unknown {
     const caps = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
     const setpriv = ['setpriv', `--bounding-set=${caps}`, '--inh-caps=-all', '--', process.execPath, SCRIPT];
     const readOnly = 'mount --rbind /run /run && mount -o remount,bind,ro /run && ! touch /run/x 2>/dev/null';
@@ -42,6 +42,13 @@ describe('a fallback as the agent runs it', () => {
 
   it.each(['nft-spawned', 'iptables-nft'] as const)('%s needs no more than nft', (backend) => {
     expect(captureWith(backend, 'sys_admin', 'net_admin')).toMatchObject(everything);
+  });
+
+  it("native nft is not held up by legacy tables that somebody else's look has made", () => {
+    // Istio's CNI plugin does both, in every pod it captures: it lists the tables of either iptables, then writes by one.
+    lab.pod.run('iptables-legacy-save');
+    lab.pod.run('iptables-legacy', '-t', 'nat', '-N', 'ISTIO_OUTPUT');
+    expect(captureWith('auto', 'sys_admin', 'net_admin')).toMatchObject({ ...everything, nft: 'works' });
   });
 
   it('iptables-legacy needs NET_RAW besides, and says so', () => {
