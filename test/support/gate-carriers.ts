@@ -34,9 +34,15 @@ export async function useCarrier(carrier: ChartCarrier): Promise<void> {
     const own = (await render(other)).filter((object) => !common.has(keyOf(object)));
     const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: own });
     if (other === carrier) await kubectl(['apply', '-f', '-'], { input });
-    else await kubectl(['delete', '--ignore-not-found', '--wait', '-f', '-'], { input });
+    // kubectl cannot delete, not even with --ignore-not-found, what the API server has no kind for: the policy, before Kubernetes 1.36.
+    else if (other !== 'policy' || (await servesPolicies()))
+      await kubectl(['delete', '--ignore-not-found', '--wait', '-f', '-'], { input });
   }
   if (carrier === 'webhook') await webhookServes();
+}
+
+async function servesPolicies(): Promise<boolean> {
+  return (await tryKubectl(['get', 'mutatingadmissionpolicies'])).code === 0;
 }
 
 /** A second istiod, with the values of the example that make Istio's own injector the carrier. */
