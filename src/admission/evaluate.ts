@@ -49,7 +49,10 @@ function valueOf(e: Expression, frame: Frame): unknown {
       return value(e.when) === true ? value(e.then) : value(e.otherwise);
     case 'join':
       return asList(value(e.list)).map(asString).join(e.separator);
-    default:
+    case 'exists':
+    case 'all':
+    case 'filter':
+    case 'map':
       return loop(e, asList(value(e.list)), frame);
   }
 }

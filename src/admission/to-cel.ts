@@ -75,7 +75,10 @@ function celOf(e: Expression, options: CelOptions): string {
       return chained([operand(e.when), `? ${branchCel(e.then, options)}`, `: ${branchCel(e.otherwise, options)}`], '');
     case 'join':
       return `${operand(e.list)}.join(${quoted(e.separator)})`;
-    default:
+    case 'exists':
+    case 'all':
+    case 'filter':
+    case 'map':
       return `${operand(e.list)}.${e.kind}${enclosed('(', [e.element, cel(e.body)], ')')}`;
   }
 }
@@ -181,7 +184,10 @@ function childrenOf(e: Expression): readonly Expression[] {
     case 'filter':
     case 'map':
       return [e.list, e.body];
-    default:
+    case 'literal':
+    case 'setting':
+    case 'input':
+    case 'element':
       return [];
   }
 }
