@@ -3,6 +3,7 @@ import { network, ports } from '../../lab/paths.ts';
 import { createKubeClient } from '../../src/kube/kube-client.ts';
 import { appPod, AGENT_NAMESPACE, createPods, getPod, waitReady } from '../support/cluster-pods.ts';
 import {
+  apply,
   at,
   createNamespace,
   deleteNamespaces,
@@ -15,7 +16,10 @@ import {
 } from '../support/cluster.ts';
 
 const NAMESPACE = 'pnc-test-kube-client';
-const ACCOUNT = 'istio-pod-network-controller';
+/** The agent's role under another name: what its policies allow is a test of its own, and this one writes an annotation that is not its. */
+const ACCOUNT = 'pnc-test-kube-client';
+/** Also the name of the agent's own ServiceAccount. */
+const ROLE = 'istio-pod-network-controller';
 const KEY = 'pod-network-controller.istio.io/contract';
 const stop = new AbortController();
 let client: ReturnType<typeof createKubeClient>;
@@ -26,15 +30,17 @@ beforeAll(async () => {
   await createPods(NAMESPACE, [appPod('subject')]);
   await waitReady(NAMESPACE, ['subject']);
   uid = textAt(await getPod(NAMESPACE, 'subject'), 'metadata', 'uid');
-  client = await clientOfTheAgent();
+  await apply([account(), binding()], NAMESPACE);
+  client = await clientOfAccount();
 });
 afterAll(async () => {
   stop.abort();
   client.close();
+  await kubectl(['delete', 'clusterrolebinding', ACCOUNT, '--ignore-not-found']);
   await deleteNamespaces([NAMESPACE]);
 });
 
-describe('our client, as the ServiceAccount of the agent, against a real API server', () => {
+describe("our client, with the agent's role, against a real API server", () => {
   it('lists and follows the pods of one node', async () => {
     const seen = new Map<string, string>();
     let synced = 0;
@@ -142,7 +148,7 @@ describe("the agent's ServiceAccount", () => {
 async function canI(verb: string, resource: string): Promise<string> {
   const [kind = '', subresource] = resource.split('/');
   const sub = subresource === undefined ? [] : [`--subresource=${subresource}`];
-  const as = `--as=system:serviceaccount:${AGENT_NAMESPACE}:${ACCOUNT}`;
+  const as = `--as=system:serviceaccount:${AGENT_NAMESPACE}:${ROLE}`;
   return (await tryKubectl(['auth', 'can-i', verb, kind, ...sub, '-n', NAMESPACE, as])).stdout;
 }
 
@@ -154,8 +160,22 @@ function patch(name: string, podUid: string, annotations: Readonly<Record<string
   });
 }
 
-async function clientOfTheAgent(): Promise<ReturnType<typeof createKubeClient>> {
-  const token = (await kubectl(['create', 'token', '-n', AGENT_NAMESPACE, ACCOUNT])).trim();
+function account(): object {
+  return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: ACCOUNT } };
+}
+
+function binding(): object {
+  return {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: { name: ACCOUNT },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: ROLE },
+    subjects: [{ kind: 'ServiceAccount', name: ACCOUNT, namespace: NAMESPACE }],
+  };
+}
+
+async function clientOfAccount(): Promise<ReturnType<typeof createKubeClient>> {
+  const token = (await kubectl(['create', 'token', '-n', NAMESPACE, ACCOUNT])).trim();
   const ca = textAt(await kubectlJson(['get', 'configmap', '-n', NAMESPACE, 'kube-root-ca.crt']), 'data', 'ca.crt');
   return createKubeClient({
     baseUrl: new URL(`https://${network.nodeIpv4}:${ports.apiserver}`),

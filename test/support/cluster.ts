@@ -107,14 +107,11 @@ export async function createNamespace(
  */
 export async function webhookKnows(namespace: string): Promise<void> {
   const get = ['get', 'mutatingwebhookconfiguration', 'zz-istio-pod-network-controller', '--ignore-not-found'];
-  const entries = async (): Promise<readonly unknown[]> => {
-    const text = await kubectl([...get, '-o', 'json']);
-    return text === '' ? [] : listAt(JSON.parse(text), 'webhooks');
-  };
-  if ((await entries()).length === 0) return;
+  const configuration = () => kubectl([...get, '-o', 'json']);
+  if ((await configuration()) === '') return;
   await waitFor(
     `the webhook is asked about ${namespace}`,
-    async () => JSON.stringify(await entries()).includes(`"${namespace}"`),
+    async () => JSON.stringify(listAt(JSON.parse(await configuration()), 'webhooks')).includes(`"${namespace}"`),
     { timeoutMs: 30_000 },
   );
 }
