@@ -86,15 +86,12 @@ export function createBackends(options: BackendsOptions): Backends {
 
   return {
     choose: ({ fresh, ownUserNamespace }) => {
-      // A new table refuses by itself to be where one is already: no need to look for it in a fresh netns.
-      const skipNft = fresh && (choice === 'auto' || holderOf(choice) === 'nft');
-      const standing = standingHere(options, { skipNft, fresh });
+      const standing = standingHere(options, { fresh });
       const name = firstWorking(candidates(choice, { standing, ownUserNamespace }));
       const others = standing.filter((holder) => holder !== holderOf(name));
       return { backend: backendOf(name), leftBehind: others.map((holder) => backendOf(workingFor(holder))) };
     },
-    standing: () =>
-      standingHere(options, { skipNft: false, fresh: false }).map((holder) => backendOf(workingFor(holder))),
+    standing: () => standingHere(options, { fresh: false }).map((holder) => backendOf(workingFor(holder))),
     preferred: () => firstWorking(candidates(choice, { standing: [], ownUserNamespace: false })),
   };
 
@@ -105,11 +102,10 @@ export function createBackends(options: BackendsOptions): Backends {
   }
 }
 
-function standingHere(
-  options: BackendsOptions,
-  { skipNft, fresh }: { readonly skipNft: boolean; readonly fresh: boolean },
-): readonly RuleHolder[] {
-  const { traces } = options;
+function standingHere(options: BackendsOptions, { fresh }: Pick<NetnsVisit, 'fresh'>): readonly RuleHolder[] {
+  const { choice, traces } = options;
+  // A new table refuses by itself to be where one is already: no need to look for it in a fresh netns.
+  const skipNft = fresh && (choice === 'auto' || holderOf(choice) === 'nft');
   const seen: readonly RuleHolder[] = [
     ...(!skipNft && traces.nftTable(TABLE) ? (['nft'] as const) : []),
     ...(traces.nftChains(CHAIN_PREFIX) ? (['iptables-nft'] as const) : []),

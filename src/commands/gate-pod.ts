@@ -1,4 +1,4 @@
-import { type GateSettings, gatePod } from '../admission/gate-pod.ts';
+import { gatePod } from '../admission/gate-pod.ts';
 import { REPLACED } from '../admission/gate-rule.ts';
 import { resolveFlags, type Values } from '../config/flag.ts';
 import { decide } from '../enrollment/decide.ts';
@@ -7,6 +7,7 @@ import { podPaths } from '../pod/parse-manifest.ts';
 import type { Pod } from '../pod/pod.ts';
 import { type EditableDocument, type Path, readEditable, valueAt } from './edit-manifest.ts';
 import { GATE_POD_FLAGS } from './gate-pod-flags.ts';
+import { gateSettings } from './gate-settings.ts';
 import { type Given, notAllowed, required } from './given.ts';
 import { type GivenPod, podsIn } from './manifest.ts';
 
@@ -62,7 +63,7 @@ function gateAt({ pod, namespace, source, document, path }: PodPlace, flags: Fla
     sidecarName: flags.sidecarName,
   });
   const before = valueAt(document.value, path);
-  const { pod: after, gated } = gatePod(before, namespace.annotations, settingsOf(flags));
+  const { pod: after, gated } = gatePod(before, namespace.annotations, gateSettings(flags));
   // Admission leaves excluded namespaces out before it comes to the rule.
   if (!gated || decision.reason === 'NamespaceExcluded') {
     return { source, gated: false, why: whyNot(pod, decision, flags), hint: hintOf(decision) };
@@ -70,18 +71,6 @@ function gateAt({ pod, namespace, source, document, path }: PodPlace, flags: Fla
   const inits = valueAt(after, ['spec', 'initContainers']);
   document.setInitContainers(path, Array.isArray(inits) ? inits : []);
   return { source, gated: true, why: whatWasDone(pod), hint: undefined };
-}
-
-function settingsOf(flags: Flags): GateSettings {
-  return {
-    name: flags.gateName,
-    image: flags.gateImage,
-    imagePullPolicy: flags.gateImagePullPolicy,
-    args: flags.gateArgs,
-    resources: flags.gateResources,
-    enroll: flags.enroll,
-    sidecarName: flags.sidecarName,
-  };
 }
 
 function whatWasDone(pod: Pod): string {

@@ -12,6 +12,7 @@ import { createLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { serveTelemetry } from '../telemetry/server.ts';
 import { nowMs, sleep, wallClock } from './clock.ts';
+import { gateSettings } from './gate-settings.ts';
 import { type Given, notAllowed } from './given.ts';
 import { stopSignal } from './stop-signal.ts';
 import { productVersion } from './version.ts';
@@ -64,15 +65,7 @@ function webhookOptions(config: WebhookConfig, parts: Parts): WebhookOptions {
   return {
     ...parts,
     source: certificateSource(config, { ...parts, namespace, dnsName }),
-    gate: {
-      name: config.gateName,
-      image: config.gateImage,
-      imagePullPolicy: config.gateImagePullPolicy,
-      args: config.gateArgs,
-      resources: config.gateResources,
-      enroll: config.enroll,
-      sidecarName: config.sidecarName,
-    },
+    gate: gateSettings(config),
     entries: {
       service: { namespace, name: config.serviceName },
       failurePolicy: config.failurePolicy,

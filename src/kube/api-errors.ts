@@ -22,12 +22,13 @@ export function statusError({ verb, resource }: Asked, { status, body, retryAfte
   const refused = status === 401 || status === 403;
   const passing = status === 409 || status === 429 || status >= 500;
   const afterMs = retryAfterMs(retryAfter);
+  const message = statusMessage(body);
   return new ControllerError(
     refused ? 'ApiRefused' : passing ? 'ApiUnavailable' : 'ApiReply',
-    `${verb} ${resource}: the API server answered ${status}: ${statusMessage(body)}`,
+    `${verb} ${resource}: the API server answered ${status}: ${message}`,
     {
       fields: { status, ...(afterMs === undefined ? {} : { retryAfterMs: afterMs }) },
-      ...(status === 403 ? { hint: hintOfForbidden(statusMessage(body)) } : {}),
+      ...(status === 403 ? { hint: hintOfForbidden(message) } : {}),
     },
   );
 }
