@@ -70,79 +70,50 @@ export async function makePki(): Promise<void> {
 
 /** A kubeconfig (as JSON, which is YAML) for one of the certificates. */
 export function kubeconfig(file: string): string {
-  const base = join(data.pki, file);
-  return kubeconfigWith(file, { 'client-certificate': `${base}.crt`, 'client-key': `${base}.key` });
-}
-
-/** A kubeconfig with other credentials: `token`, or paths as `client-certificate` and `client-key`. */
-export function kubeconfigWith(name: string, credentials: Readonly<Record<string, string>>): string {
-  const cluster = { server: `https://${nodeIpv4}:6443`, 'certificate-authority': join(data.pki, 'ca.crt') };
+  const at = (name: string) => join(data.pki, name);
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: 'lab', cluster }],
-    users: [{ name, user: credentials }],
-    contexts: [{ name: 'lab', context: { cluster: 'lab', user: name } }],
+    clusters: [{ name: 'lab', cluster: { server: `https://${nodeIpv4}:6443`, 'certificate-authority': at('ca.crt') } }],
+    users: [{ name: file, user: { 'client-certificate': at(`${file}.crt`), 'client-key': at(`${file}.key`) } }],
+    contexts: [{ name: 'lab', context: { cluster: 'lab', user: file } }],
     'current-context': 'lab',
   });
 }
 
-/** Makes `base`.crt and `base`.key: a client certificate of the lab's CA. */
-export async function makeClientCertificate(
-  base: string,
-  { user, groups }: { readonly user: string; readonly groups: readonly string[] },
-): Promise<void> {
-  const subject = [...groups.map((group) => `O=${group}`), `CN=${user}`].map((part) => `/${escaped(part)}`).join('');
-  const temporary = `${base}.new`;
-  await makeKey(`${base}.key`);
-  await openssl('req', '-new', '-key', `${base}.key`, '-subj', subject, '-out', `${base}.csr`);
-  writeFileSync(`${base}.ext`, 'keyUsage=digitalSignature\nextendedKeyUsage=clientAuth\n');
-  const signer = ['-CA', join(data.pki, 'ca.crt'), '-CAkey', join(data.pki, 'ca.key'), '-days', '365'];
-  const serial = ['-set_serial', `0x${randomBytes(15).toString('hex')}`];
-  await openssl(
-    'x509',
-    '-req',
-    '-in',
-    `${base}.csr`,
-    ...signer,
-    ...serial,
-    '-extfile',
-    `${base}.ext`,
-    '-out',
-    temporary,
-  );
-  renameSync(temporary, `${base}.crt`);
+/** Makes `base`.crt and `base`.key: a client certificate of the lab's CA, for a subject such as `/O=GROUP/CN=USER`. */
+export function makeClientCertificate(base: string, subject: string): Promise<void> {
+  const extensions = ['keyUsage=digitalSignature', 'extendedKeyUsage=clientAuth'];
+  return issue(base, { caFolder: data.pki, subject, extensions, serial: randomBytes(15) });
 }
 
-/** openssl parts a subject at `/` and, in an attribute, at `+`. */
-function escaped(part: string): string {
-  return part.replace(/[\\/+]/g, '\\$&');
-}
-
-async function makeCertificate(folder: string, certificate: Certificate): Promise<void> {
-  const base = join(folder, certificate.file);
+function makeCertificate(folder: string, certificate: Certificate): Promise<void> {
   const extensions = [
     'keyUsage=digitalSignature',
     'extendedKeyUsage=serverAuth,clientAuth',
     ...(certificate.altNames === undefined ? [] : [`subjectAltName=${certificate.altNames.join(',')}`]),
   ];
-  writeFileSync(`${base}.ext`, `${extensions.join('\n')}\n`);
+  const serial = Buffer.from(certificate.file).subarray(0, 15);
+  return issue(join(folder, certificate.file), { caFolder: folder, subject: certificate.subject, extensions, serial });
+}
+
+async function issue(
+  base: string,
+  wanted: {
+    readonly caFolder: string;
+    readonly subject: string;
+    readonly extensions: readonly string[];
+    readonly serial: Buffer;
+  },
+): Promise<void> {
+  const ca = (suffix: string) => join(wanted.caFolder, `ca.${suffix}`);
+  writeFileSync(`${base}.ext`, `${wanted.extensions.join('\n')}\n`);
   await makeKey(`${base}.key`);
-  await openssl('req', '-new', '-key', `${base}.key`, '-subj', certificate.subject, '-out', `${base}.csr`);
-  const signer = ['-CA', join(folder, 'ca.crt'), '-CAkey', join(folder, 'ca.key'), '-days', '365'];
-  const serial = ['-set_serial', `0x${Buffer.from(certificate.file).toString('hex').slice(0, 30)}`];
-  await openssl(
-    'x509',
-    '-req',
-    '-in',
-    `${base}.csr`,
-    ...signer,
-    ...serial,
-    '-extfile',
-    `${base}.ext`,
-    '-out',
-    `${base}.crt`,
-  );
+  await openssl('req', '-new', '-key', `${base}.key`, '-subj', wanted.subject, '-out', `${base}.csr`);
+  const signer = ['-CA', ca('crt'), '-CAkey', ca('key'), '-days', '365'];
+  const serial = ['-set_serial', `0x${wanted.serial.toString('hex')}`];
+  const files = ['-in', `${base}.csr`, '-extfile', `${base}.ext`, '-out', `${base}.crt`];
+  await openssl('x509', '-req', ...signer, ...serial, ...files);
 }
 
 async function makeKey(path: string): Promise<void> {

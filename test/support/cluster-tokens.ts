@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:https';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command } from '../../lab/command.ts';
 import { data, network, ports } from '../../lab/paths.ts';
+import { makeClientCertificate } from '../../lab/pki.ts';
 import { kubectl, textAt } from './cluster.ts';
 
 /** Somebody with credentials of their own: a ServiceAccount's token or a client certificate (PEM). */
@@ -22,6 +22,8 @@ export interface Ask {
   /** JSON for POST and PUT, a merge patch for PATCH. */
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** Connections that are kept open, all of this one identity; without them each request has a connection of its own. */
+  readonly connections?: Agent;
 }
 
 export interface Answer {
@@ -46,23 +48,13 @@ export function ownKubelet(): Identity {
 /** A kubelet of another node, with a certificate of the cluster's CA. */
 export async function kubeletOf(nodeName: string): Promise<Identity> {
   const folder = mkdtempSync(join(tmpdir(), 'istio-pnc-kubelet-'));
-  const file = (suffix: string): string => join(folder, `kubelet.${suffix}`);
   try {
-    const subject = `/O=system:nodes/CN=system:node:${nodeName}`;
-    await openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', file('key'));
-    await openssl('req', '-new', '-key', file('key'), '-subj', subject, '-out', file('csr'));
-    writeFileSync(file('ext'), 'extendedKeyUsage=clientAuth\n');
-    const ca = ['-CA', join(data.pki, 'ca.crt'), '-CAkey', join(data.pki, 'ca.key')];
-    const signing = [...ca, '-CAcreateserial', '-CAserial', file('serial'), '-days', '1', '-extfile', file('ext')];
-    await openssl('x509', '-req', '-in', file('csr'), ...signing, '-out', file('crt'));
-    return { certificate: readFileSync(file('crt'), 'utf8'), key: readFileSync(file('key'), 'utf8') };
+    const base = join(folder, 'kubelet');
+    await makeClientCertificate(base, `/O=system:nodes/CN=system:node:${nodeName}`);
+    return identityIn(base);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-async function openssl(...args: readonly string[]): Promise<void> {
-  await command(['openssl', ...args]);
 }
 
 /** A token of a ServiceAccount, bound to nothing or, as kubelet's are, to a pod that runs under it. */
@@ -105,8 +97,8 @@ export function ask(identity: Identity, { path, body, ...more }: Ask): Promise<A
     ca: readFileSync(join(data.pki, 'ca.crt')),
     cert: identity.certificate,
     key: identity.key,
-    // Connections are not shared: one made with a certificate would speak for the next caller, too.
-    agent: false,
+    // Not shared by default: a connection made with a certificate would speak for the next caller, too.
+    agent: more.connections ?? false,
     timeout: ANSWER_TIMEOUT_MS,
   } as const;
   const sent = request(options, (response) => {
@@ -137,6 +129,9 @@ function parse(text: string): unknown {
 }
 
 function certificateOf(file: string): Identity {
-  const read = (suffix: string): string => readFileSync(join(data.pki, `${file}.${suffix}`), 'utf8');
-  return { certificate: read('crt'), key: read('key') };
+  return identityIn(join(data.pki, file));
+}
+
+function identityIn(base: string): Identity {
+  return { certificate: readFileSync(`${base}.crt`, 'utf8'), key: readFileSync(`${base}.key`, 'utf8') };
 }

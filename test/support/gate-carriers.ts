@@ -1,16 +1,13 @@
 import { join } from 'node:path';
 import { parseAllDocuments, parse } from 'yaml';
 import { readFileSync } from 'node:fs';
-import { cachedParts, installIstio, removeIstioRevision } from '../../lab/cluster.ts';
-import { command } from '../../lab/command.ts';
-import { lab } from '../../lab/paths.ts';
+import { installIstio, removeIstioRevision } from '../../lab/istio.ts';
+import { cachedParts } from '../../lab/parts.ts';
+import { checkout } from '../../lab/paths.ts';
 import { asObject } from '../../src/admission/json.ts';
+import { PRODUCT, template } from './chart.ts';
 import { at, kubectl, kubectlJson, listAt, textAt, tryKubectl, waitFor } from './cluster.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-const CHART = join(ROOT, 'chart/istio-pod-network-controller');
-const NAMESPACE = 'istio-pod-network-controller';
-const WEBHOOK = 'istio-pod-network-controller-webhook';
 const CONFIGURATION = 'zz-istio-pod-network-controller';
 export const TEMPLATE_REVISION = 'gate-template';
 
@@ -19,7 +16,7 @@ export type ChartCarrier = 'policy' | 'webhook' | 'none';
 
 /** The carrier of the installed chart. */
 export async function installedCarrier(): Promise<ChartCarrier> {
-  if ((await tryKubectl(['get', 'mutatingadmissionpolicybinding', `${NAMESPACE}-gate`])).code === 0) return 'policy';
+  if ((await tryKubectl(['get', 'mutatingadmissionpolicybinding', `${PRODUCT}-gate`])).code === 0) return 'policy';
   const { code } = await tryKubectl(['get', 'mutatingwebhookconfiguration', CONFIGURATION]);
   return code === 0 ? 'webhook' : 'none';
 }
@@ -47,7 +44,7 @@ async function servesPolicies(): Promise<boolean> {
 
 /** A second istiod, with the values of the example that make Istio's own injector the carrier. */
 export async function installTemplateIstio(): Promise<void> {
-  const extraValues: object = parse(readFileSync(join(ROOT, 'examples/istio-values-gate-template.yaml'), 'utf8'));
+  const extraValues: object = parse(readFileSync(join(checkout, 'examples/istio-values-gate-template.yaml'), 'utf8'));
   await installIstio(cachedParts(), 'istio-init', { revision: TEMPLATE_REVISION, extraValues });
 }
 
@@ -56,7 +53,7 @@ export async function removeTemplateIstio(): Promise<void> {
 }
 
 async function webhookServes(): Promise<void> {
-  await kubectl(['rollout', 'status', '-n', NAMESPACE, `deployment/${WEBHOOK}`, '--timeout=100s']);
+  await kubectl(['rollout', 'status', '-n', PRODUCT, `deployment/${PRODUCT}-webhook`, '--timeout=100s']);
   await waitFor(
     'the webhook has written its entries',
     async () =>
@@ -66,8 +63,7 @@ async function webhookServes(): Promise<void> {
 }
 
 async function render(carrier: ChartCarrier): Promise<readonly unknown[]> {
-  const set = ['--set', `gate.carrier=${carrier}`];
-  const text = await command([join(lab.bin, 'helm'), 'template', '-n', NAMESPACE, CHART, ...set]);
+  const text = await template(['--set', `gate.carrier=${carrier}`]);
   const objects = parseAllDocuments(text).map((document): unknown => document.toJS());
   return objects.filter((object) => at(object, 'kind') !== undefined);
 }
