@@ -1,40 +1,31 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkout } from '../../lab/paths.ts';
-import { PRODUCT, template } from '../support/chart.ts';
+import { PRODUCT } from '../support/chart.ts';
 import { grantedTo, type Right, rightsTable, type Used, usedBy } from '../support/cluster-policy-rbac.ts';
 import { AGENT_NAMESPACE, appPod, createPods, waitReady } from '../support/cluster-pods.ts';
 import { createNamespace, deleteNamespaces, kubectl, MESH, waitFor } from '../support/cluster.ts';
+import { type ChartCarrier, installedCarrier, useCarrier } from '../support/gate-carriers.ts';
 
 const NAMESPACE = 'pnc-test-rbac-webhook';
 const NAME = `${PRODUCT}-webhook`;
 const WEBHOOK = { namespace: AGENT_NAMESPACE, name: NAME };
-/** The carrier alone, beside whatever is installed. */
-const CARRIER = [
-  ...['--set', 'gate.carrier=webhook'],
-  ...readdirSync(join(checkout, 'chart', PRODUCT, 'templates'))
-    // Without the files that render nothing with this value, which helm refuses to show.
-    .filter((file) =>
-      /^webhook-(clusterrole|clusterrolebinding|deployment|mutating.*|role|rolebinding|service.*)\.yaml$/.test(file),
-    )
-    .flatMap((file) => ['--show-only', `templates/${file}`]),
-];
-
 /** Granted, and not used by what this test does; each with its reason. */
 const EXCEPTIONS: Readonly<Record<Right, string>> = {
   'get namespaces': 'asked only about a Namespace that is younger than what the watch has told',
   [`patch secrets in ${AGENT_NAMESPACE} named ${NAME}`]: 'renews the certificate, long before it ends',
 };
 
+/** Of the installed chart; back when the test is over. */
+let before: ChartCarrier;
 let granted: readonly Right[];
 let used: readonly Used[];
 
 beforeAll(async () => {
-  await kubectl(['delete', 'deployment,secret', '-n', AGENT_NAMESPACE, NAME, '--ignore-not-found']);
+  before = await installedCarrier();
+  // Everything the webhook ever does begins with no certificate and no entries.
+  await useCarrier('none');
+  await kubectl(['delete', 'secret', '-n', AGENT_NAMESPACE, NAME, '--ignore-not-found']);
   const sinceMs = Date.now();
-  await kubectl(['apply', '-f', '-'], { input: await template(CARRIER) });
-  await kubectl(['rollout', 'status', '-n', AGENT_NAMESPACE, `deployment/${NAME}`, '--timeout=90s']);
+  await useCarrier('webhook');
   await createNamespace(NAMESPACE, MESH);
   await createPods(NAMESPACE, [appPod('gated')]);
   await waitReady(NAMESPACE, ['gated']);
@@ -46,8 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await deleteNamespaces([NAMESPACE]);
-  await kubectl(['delete', '--ignore-not-found', '-f', '-'], { input: await template(CARRIER) });
-  await kubectl(['delete', 'secret', '-n', AGENT_NAMESPACE, NAME, '--ignore-not-found']);
+  await useCarrier(before);
 });
 
 describe('the rights of the webhook', () => {
