@@ -8,21 +8,13 @@ import {
   withOtherImages,
 } from '../../test/support/gate-arbitraries.ts';
 import { GATE_CASES, GATE_NAMESPACES } from '../../test/support/gate-cases.ts';
+import { SAMPLE_GATE as settings } from '../../test/support/gate-settings.ts';
 import { app, istioValidation, proxy } from '../../test/support/gate-containers.ts';
 import { REFUSAL_CASES, refusalPod } from '../../test/support/gate-refusals.ts';
 import { type GateSettings, gatePod, refusalOf } from './gate-pod.ts';
 import { gatedInits, mustChange } from './gate-rule.ts';
 import { CONDITIONS, REFUSALS } from './gated-rule.ts';
 
-const settings: GateSettings = {
-  name: 'istio-pod-network-controller-gate',
-  image: 'docker.io/istio-pod-network-controller/istio-pod-network-controller:0.1.0',
-  imagePullPolicy: 'IfNotPresent',
-  args: ['--timeout=300'],
-  resources: { requests: { cpu: '10m' } },
-  enroll: 'annotated',
-  sidecarName: 'istio-proxy',
-};
 const injected: GateSettings = { ...settings, enroll: 'injected', resources: {} };
 const RUNS = { numRuns: 1_000 };
 const settingsArbitrary = fc.constantFrom(settings, injected);

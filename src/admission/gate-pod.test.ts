@@ -1,19 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { GATE_CASES, GATE_NAMESPACES } from '../../test/support/gate-cases.ts';
+import { SAMPLE_GATE as settings } from '../../test/support/gate-settings.ts';
 import { decide } from '../enrollment/decide.ts';
 import { parseNamespace, parsePod } from '../pod/parse-pod.ts';
 import { type GateSettings, gatePod } from './gate-pod.ts';
 import { asList, asObject } from './json.ts';
-
-const settings: GateSettings = {
-  name: 'istio-pod-network-controller-gate',
-  image: 'docker.io/istio-pod-network-controller/istio-pod-network-controller:0.1.0',
-  imagePullPolicy: 'IfNotPresent',
-  args: ['--timeout=300'],
-  resources: { requests: { cpu: '10m' } },
-  enroll: 'annotated',
-  sidecarName: 'istio-proxy',
-};
 
 const UNTOUCHED = GATE_CASES.filter(({ expected }) => expected === undefined);
 const GATED = GATE_CASES.flatMap(({ expected, ...rest }) => (expected === undefined ? [] : [{ ...rest, expected }]));

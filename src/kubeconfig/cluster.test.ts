@@ -1,9 +1,8 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connectProxy } from '../../test/support/connect-proxy.ts';
 import { isControllerError } from '../errors.ts';
 import { type FakeApiServer, fakeApiServer, type Exchange } from '../kube/fake-api-server.ts';
 import { type Cluster, openCluster } from './cluster.ts';
@@ -155,12 +154,10 @@ describe('a request', () => {
   });
 
   it('goes through the proxy of the kubeconfig', async () => {
-    const seen: string[] = [];
-    const proxy = await connectProxy(seen);
-    const { port } = proxy.address() as AddressInfo;
-    const cluster = await clusterWith({ token: 'abc' }, { cluster: { 'proxy-url': `http://127.0.0.1:${port}` } });
+    const proxy = await connectProxy();
+    const cluster = await clusterWith({ token: 'abc' }, { cluster: { 'proxy-url': proxy.url } });
     expect(await headersOf(cluster)).toMatchObject({ authorization: 'Bearer abc' });
-    expect(seen).toEqual([server.url.host]);
+    expect(proxy.asked).toEqual([server.url.host]);
     proxy.close();
   });
 
@@ -266,24 +263,4 @@ describe('a kubeconfig', () => {
 
 function pod(name: string): object {
   return { metadata: { name, namespace: 'shop', resourceVersion: '1' } };
-}
-
-async function connectProxy(seen: string[]): Promise<Server> {
-  const proxy = createServer();
-  proxy.on('connect', (request, socket, head) => {
-    seen.push(request.url ?? '');
-    const [host = '', port = ''] = (request.url ?? '').split(':');
-    const through = connect(Number(port), host, () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n');
-      through.write(head);
-      through.pipe(socket);
-      socket.pipe(through);
-    });
-    through.on('error', () => socket.destroy());
-    socket.on('error', () => through.destroy());
-  });
-  await new Promise<void>((resolve) => {
-    proxy.listen(0, '127.0.0.1', resolve);
-  });
-  return proxy;
 }

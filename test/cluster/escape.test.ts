@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readEscapes } from '../../lab/guard.ts';
 import {
   connectFrom,
+  escapedOf,
   type HostSandbox,
   listens,
   redirectedPackets,
@@ -17,6 +18,7 @@ import {
   OUTSIDE,
   OUTSIDE_IPV4,
   OUTSIDE_IPV6,
+  REGISTRY_ONLY,
   waitReady,
 } from '../support/cluster-pods.ts';
 import { apply, createNamespace, deleteNamespaces, INITIALIZE, kubectl, MESH, textAt } from '../support/cluster.ts';
@@ -33,8 +35,7 @@ let pods: readonly { readonly name: string; readonly sandbox: HostSandbox }[] = 
 beforeAll(async () => {
   await createNamespace(NAMESPACE, MESH);
   await createNamespace(PLAIN, { annotations: { [INITIALIZE]: 'true' } });
-  // Envoy's default is to dial what the application asked for. Here it must not: then every packet on the bridge is an escape.
-  await apply([registryOnly()], NAMESPACE);
+  await apply([REGISTRY_ONLY], NAMESPACE);
   await apply(bookinfo(), NAMESPACE);
   await createPods(PLAIN, [appPod('uncaptured', { annotations: { [INITIALIZE]: 'false' } })]);
   const wait = ['wait', '-n', NAMESPACE, '--for=condition=Available', '--timeout=240s', 'deployment', '--all'];
@@ -58,7 +59,8 @@ describe('a connect to the outside', () => {
     const connects = await connectFrom(netnsPath, { uid: 1000, addresses: OUTSIDE });
     const after = await readEscapes();
     expect(connects.map(({ outcome }) => outcome)).toEqual(OUTSIDE.map(() => 'ETIMEDOUT'));
-    for (const address of OUTSIDE) expect(dropped(after, address), address).toBeGreaterThan(dropped(before, address));
+    for (const address of OUTSIDE)
+      expect(escapedOf(after, address), address).toBeGreaterThan(escapedOf(before, address));
     expect(after.ipv4 - before.ipv4).toBeGreaterThanOrEqual(OUTSIDE_IPV4.length);
     expect(after.ipv6 - before.ipv6).toBeGreaterThanOrEqual(OUTSIDE_IPV6.length);
   });
@@ -68,7 +70,7 @@ describe('a connect to the outside', () => {
     const before = await readEscapes();
     for (const { name, sandbox } of pods) for (const uid of OTHER_UIDS) await expectCaptured(name, sandbox, uid);
     const after = await readEscapes();
-    for (const address of OUTSIDE) expect(dropped(after, address), address).toBe(dropped(before, address));
+    for (const address of OUTSIDE) expect(escapedOf(after, address), address).toBe(escapedOf(before, address));
     expect([after.ipv4, after.ipv6]).toEqual([before.ipv4, before.ipv6]);
   });
 
@@ -78,7 +80,7 @@ describe('a connect to the outside', () => {
       await connectFrom(sandbox.netnsPath, { uid: PROXY_UID, addresses: OUTSIDE });
       const after = await readEscapes();
       for (const address of OUTSIDE) {
-        expect(dropped(after, address), `${name} ${address}`).toBeGreaterThan(dropped(before, address));
+        expect(escapedOf(after, address), `${name} ${address}`).toBeGreaterThan(escapedOf(before, address));
       }
     }
   });
@@ -101,19 +103,4 @@ async function expectCaptured(name: string, { netnsPath, pid }: HostSandbox, uid
   expect((await redirectedPackets(netnsPath, ENVOY_PORT)) - packets, label).toBeGreaterThanOrEqual(OUTSIDE.length);
   const expected = ipv6 === 'connected' ? OUTSIDE.length : OUTSIDE_IPV4.length;
   expect((await takenByEnvoy(netnsPath, ENVOY_PORT)) - taken, label).toBeGreaterThanOrEqual(expected);
-}
-
-/** Packets to `192.0.2.1:80` or `[2001:db8::1]:80` that the lab dropped. */
-function dropped(escapes: Awaited<ReturnType<typeof readEscapes>>, address: string): number {
-  const [, host = '', port = ''] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(address) ?? [];
-  return escapes.destinations.get(`${host} tcp ${port}`) ?? 0;
-}
-
-function registryOnly(): object {
-  return {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'Sidecar',
-    metadata: { name: 'default' },
-    spec: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
-  };
 }

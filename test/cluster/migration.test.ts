@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readEscapes } from '../../lab/guard.ts';
 import { command } from '../../lab/command.ts';
 import { checkout } from '../../lab/paths.ts';
 import { type CapturedBy, followPods, type Followed, lifeLine, type PodLife } from '../support/cluster-move.ts';
-import { container } from '../support/cluster-pods.ts';
+import { escapesTo } from '../support/cluster-host.ts';
+import { container, POD_SECURITY, REGISTRY_ONLY } from '../support/cluster-pods.ts';
 import {
   apply,
   createNamespace,
@@ -90,9 +90,8 @@ describe.each(MOVES)('a live namespace of $from', ({ prepare, steps }) => {
   beforeAll(async () => {
     await prepare();
     await createNamespace(NAMESPACE, { labels: { 'istio-injection': 'enabled' } });
-    // Envoy must not dial what the application asked for: then every packet on the bridge is an escape.
-    await apply([registryOnly(), caller()], NAMESPACE);
-    escapedBefore = await escaped(OUTSIDE);
+    await apply([REGISTRY_ONLY, caller()], NAMESPACE);
+    escapedBefore = await escapesTo(OUTSIDE);
     followed = followPods(NAMESPACE, { container: 'app' });
   });
   afterAll(async () => {
@@ -114,11 +113,11 @@ describe.each(MOVES)('a live namespace of $from', ({ prepare, steps }) => {
     for (const life of followed.lives()) process.stdout.write(`${lifeLine(life)}\n`);
     expect(followed.lives().length).toBe(steps.length * REPLICAS);
     for (const life of followed.lives()) expectProtected(life);
-    expect((await escaped(OUTSIDE)) - escapedBefore).toBe(0);
+    expect((await escapesTo(OUTSIDE)) - escapedBefore).toBe(0);
   });
 
   it('would have shown it: the same program without capture is counted on the bridge', async () => {
-    const before = await escaped(WITNESS);
+    const before = await escapesTo(WITNESS);
     await apply([uncaptured()], NAMESPACE);
     await kubectl([
       'wait',
@@ -128,7 +127,7 @@ describe.each(MOVES)('a live namespace of $from', ({ prepare, steps }) => {
       '--timeout=60s',
       'pod/uncaptured',
     ]);
-    expect((await escaped(WITNESS)) - before).toBeGreaterThan(0);
+    expect((await escapesTo(WITNESS)) - before).toBeGreaterThan(0);
   });
 });
 
@@ -168,13 +167,6 @@ async function rolledOut(): Promise<void> {
   );
 }
 
-async function escaped(address: string): Promise<number> {
-  const [host, port] = address.split(':');
-  return (await readEscapes()).destinations.get(`${host} tcp ${port}`) ?? 0;
-}
-
-const POD_SECURITY = { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } };
-
 /** An application that calls the outside from its first instruction to its last. */
 function caller(): object {
   return {
@@ -207,14 +199,5 @@ function uncaptured(): object {
       securityContext: POD_SECURITY,
       containers: [container('app', ['dial', '--for-ms', '1500', '--timeout-ms', '500', WITNESS])],
     },
-  };
-}
-
-function registryOnly(): object {
-  return {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'Sidecar',
-    metadata: { name: 'default' },
-    spec: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
   };
 }

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkout, lab } from '../../lab/paths.ts';
-import { connectProxy, kubeconfigText, loginFolder, runVerb, startVerb } from '../support/cluster-login.ts';
+import { connectProxy } from '../support/connect-proxy.ts';
+import { kubeconfigText, loginFolder, runVerb, startVerb } from '../support/cluster-login.ts';
 import {
   appPod,
   createPods,

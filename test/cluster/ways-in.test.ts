@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readEscapes } from '../../lab/guard.ts';
-import { capturedState, requireSandbox } from '../support/cluster-host.ts';
-import { appPod, container, getPod, getPods, logOf, stateOf, statusOf, waitReady } from '../support/cluster-pods.ts';
+import { capturedState, escapesTo, requireSandbox } from '../support/cluster-host.ts';
+import {
+  appPod,
+  container,
+  getPod,
+  getPods,
+  logOf,
+  POD_SECURITY,
+  REGISTRY_ONLY,
+  stateOf,
+  statusOf,
+  waitReady,
+} from '../support/cluster-pods.ts';
 import {
   apply,
   at,
@@ -22,13 +32,13 @@ const CLASSIC = { 'sidecar.istio.io/nativeSidecar': 'false' };
 
 beforeAll(async () => {
   await createNamespace(NAMESPACE, MESH);
-  await apply([registryOnly()], NAMESPACE);
+  await apply([REGISTRY_ONLY], NAMESPACE);
 });
 afterAll(() => deleteNamespaces([NAMESPACE]));
 
 describe('a Job', () => {
   it('whose pods never restart is captured from its first instruction, and ends', async () => {
-    const before = await escaped();
+    const before = await escapesTo(OUTSIDE);
     await apply([job()], NAMESPACE);
     await kubectl(['wait', '-n', NAMESPACE, '--for=condition=Complete', '--timeout=120s', 'job/once']);
     const [pod] = (await getPods(NAMESPACE)).filter((one) => textAt(one, 'metadata', 'labels', 'job-name') === 'once');
@@ -38,14 +48,14 @@ describe('a Job', () => {
     const tally = await lastTally(textAt(pod, 'metadata', 'name'));
     expect(Number(at(tally, 'connected'))).toBeGreaterThan(10);
     expect([at(tally, 'silent'), at(tally, 'other')]).toEqual([0, 0]);
-    expect((await escaped()) - before).toBe(0);
+    expect((await escapesTo(OUTSIDE)) - before).toBe(0);
   });
 });
 
 describe('a pod with a classic sidecar', () => {
   it('has the gate before its own init containers, and Envoy beside the application', async () => {
     const first = container('own', ['connect', '--timeout-ms', '500', OUTSIDE]);
-    const before = await escaped();
+    const before = await escapesTo(OUTSIDE);
     await apply([appPod('classic', { annotations: CLASSIC, initContainers: [first] })], NAMESPACE);
     await waitReady(NAMESPACE, ['classic']);
     const pod = await getPod(NAMESPACE, 'classic');
@@ -55,7 +65,7 @@ describe('a pod with a classic sidecar', () => {
     // Envoy starts after the init containers, so theirs is a closed port: never the outside.
     const [line] = await logOf(NAMESPACE, 'classic', 'own');
     expect(line?.text).toContain('connection refused');
-    expect((await escaped()) - before).toBe(0);
+    expect((await escapesTo(OUTSIDE)) - before).toBe(0);
     const { netnsPath } = await requireSandbox(textAt(pod, 'metadata', 'uid'));
     expect((await capturedState(netnsPath)).mark).toMatch(/ ready [0-9a-f]{16}$/);
   });
@@ -79,11 +89,6 @@ async function lastTally(name: string): Promise<unknown> {
   return JSON.parse(lines.at(-1)?.text ?? '{}');
 }
 
-async function escaped(): Promise<number> {
-  const [host, port] = OUTSIDE.split(':');
-  return (await readEscapes()).destinations.get(`${host} tcp ${port}`) ?? 0;
-}
-
 function job(): object {
   return {
     apiVersion: 'batch/v1',
@@ -94,19 +99,10 @@ function job(): object {
       template: {
         spec: {
           restartPolicy: 'Never',
-          securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+          securityContext: POD_SECURITY,
           containers: [container('app', ['dial', '--for-ms', '1500', '--timeout-ms', '500', OUTSIDE])],
         },
       },
     },
-  };
-}
-
-function registryOnly(): object {
-  return {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'Sidecar',
-    metadata: { name: 'default' },
-    spec: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
   };
 }

@@ -1,11 +1,9 @@
 import type { Landing } from '../../src/ruleset/packet.ts';
-import type { Ruleset } from '../../src/ruleset/ruleset.ts';
 import { type MetRule, simulate, type Simulation } from '../../src/ruleset/simulate.ts';
-import type { Inputs } from './inputs.ts';
 import type { IstioMode } from './istio.ts';
 import { KNOWN_DIFFERENCES } from './known-differences.ts';
 import { CLIENT } from './places.ts';
-import { packetOf, type Seen, seenText, type Sighting, type Trial } from './trial.ts';
+import { type Circumstances, packetOf, type Seen, seenText, type Sighting, type Trial } from './trial.ts';
 
 /** Two verdicts about one packet that should be one. */
 export interface Disagreement {
@@ -14,14 +12,6 @@ export interface Disagreement {
   readonly found: string;
   /** Of our own rules, as the simulator has them. */
   readonly met: readonly MetRule[];
-}
-
-/** What the packets of a policy meet. */
-export interface Circumstances {
-  readonly inputs: Inputs;
-  readonly ruleset: Ruleset;
-  /** The proxy does not listen (yet, or any more). */
-  readonly proxyAway: boolean;
 }
 
 /** Where the simulator and the kernel disagree; undefined if they do not. */

@@ -4,14 +4,14 @@ import type { Case } from './case.ts';
 import { fly } from './engine.ts';
 import { type Inputs, policyOf } from './inputs.ts';
 import { IstioFailed, type IstioMode, istioProgrammer } from './istio.ts';
-import { type Circumstances, type Disagreement, judgeIstio, judgeSimulator } from './judge.ts';
+import { type Disagreement, judgeIstio, judgeSimulator } from './judge.ts';
 import { KNOWN_FAILURES } from './known-differences.ts';
 import type { ProxyOf } from './listeners.ts';
 import { ourProgrammer } from './ours.ts';
 import { settingsOf } from './settings.ts';
 import { countsFor, type IstioCounts, type Tally } from './tally.ts';
 import { trialOf } from './trial-of.ts';
-import type { Sighting, Trial } from './trial.ts';
+import type { Circumstances, Sighting, Trial } from './trial.ts';
 import type { World } from './world.ts';
 
 /** One disagreement, and all it takes to see it again. */

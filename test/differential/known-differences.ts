@@ -1,6 +1,5 @@
 import type { IstioMode } from './istio.ts';
-import type { Circumstances } from './judge.ts';
-import type { Sighting, Trial } from './trial.ts';
+import type { Circumstances, Sighting, Trial } from './trial.ts';
 
 /** A deliberate difference from Istio: when it explains what was seen, and the row of docs/differences.md that gives the reason. */
 export interface KnownDifference {

@@ -1,6 +1,16 @@
 import type { Packet } from '../../src/ruleset/packet.ts';
 import type { Endpoint } from '../../src/netns/sockaddr.ts';
+import type { Ruleset } from '../../src/ruleset/ruleset.ts';
+import type { Inputs } from './inputs.ts';
 import type { Family, Interface } from './places.ts';
+
+/** What the packets of a policy meet. */
+export interface Circumstances {
+  readonly inputs: Inputs;
+  readonly ruleset: Ruleset;
+  /** The proxy does not listen (yet, or any more). */
+  readonly proxyAway: boolean;
+}
 
 /** One packet to be sent for real. What the kernel is free to choose is left open. */
 export interface Trial {

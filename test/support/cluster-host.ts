@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { command } from '../../lab/command.ts';
+import { type EscapeCounters, readEscapes } from '../../lab/guard.ts';
 import { containerdSocket, lab } from '../../lab/paths.ts';
 import { at, listAt, textAt } from './cluster.ts';
 
@@ -194,6 +195,17 @@ export async function takenByEnvoy(netnsPath: string, port: number): Promise<num
   const totals = [...statistics.matchAll(/downstream_cx_total: (\d+)/g)].map(([, total]) => Number(total));
   if (totals.length === 0) throw new Error(`Envoy has no statistic of a listener on ${port}: ${statistics}`);
   return totals.reduce((sum, total) => sum + total, 0);
+}
+
+/** Packets to `192.0.2.1:80` or `[2001:db8::1]:80` that reached the bridge, where they were dropped, since the lab was started. */
+export async function escapesTo(address: string): Promise<number> {
+  return escapedOf(await readEscapes(), address);
+}
+
+/** The same, of counters that were read before. */
+export function escapedOf(escapes: EscapeCounters, address: string): number {
+  const [, host = '', port = ''] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(address) ?? [];
+  return escapes.destinations.get(`${host} tcp ${port}`) ?? 0;
 }
 
 /** Is there a listener on this TCP port, in that family? A listener on `::` without IPV6_V6ONLY counts as IPv6 only. */

@@ -51,6 +51,21 @@ export function bookinfo(): readonly unknown[] {
   });
 }
 
+/** Of a pod that passes Pod Security `restricted`, with the containers of Istio that name no seccomp profile themselves. */
+export const POD_SECURITY = {
+  runAsNonRoot: true,
+  runAsUser: 1000,
+  seccompProfile: { type: 'RuntimeDefault' },
+} as const;
+
+/** Envoy's default is to dial what the application asked for. With this it does not: then every packet on the bridge is an escape. */
+export const REGISTRY_ONLY = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'Sidecar',
+  metadata: { name: 'default' },
+  spec: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
+} as const;
+
 /** An ordinary application of the mesh, as the examples write them: no word of this product, restricted, one container. */
 export function appPod(name: string, options: PodOptions = {}): object {
   const { annotations = {}, labels = {}, initContainers = [], containers = [], args = ['echo'], spec = {} } = options;
@@ -60,7 +75,7 @@ export function appPod(name: string, options: PodOptions = {}): object {
     metadata: { name, annotations, labels: { app: name, ...labels } },
     spec: {
       terminationGracePeriodSeconds: 1,
-      securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+      securityContext: POD_SECURITY,
       initContainers,
       containers: [container('app', args), ...containers],
       ...spec,

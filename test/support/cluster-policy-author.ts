@@ -1,6 +1,6 @@
 import { type Attack, patch, row } from './cluster-policy-attack.ts';
 import { ATTACKED, BY_HAND, handMade, podPath } from './cluster-policy-stage.ts';
-import { appPod, standInSidecar } from './cluster-pods.ts';
+import { appPod, POD_SECURITY, standInSidecar } from './cluster-pods.ts';
 import type { Ask } from './cluster-tokens.ts';
 import { GATE } from './cluster.ts';
 
@@ -8,7 +8,6 @@ const IDENTITY = '…-proxy-identity';
 const GATED = '…-gated';
 const pods = `/api/v1/namespaces/${BY_HAND}/pods`;
 const victim = (subresource?: string) => podPath(ATTACKED, 'victim', subresource);
-const SECURE = { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } };
 
 /** By who may create and edit pods: past the gate, or past the sidecar by its uid. */
 export const AUTHOR_ATTACKS: readonly Attack[] = [
@@ -33,7 +32,7 @@ export const AUTHOR_ATTACKS: readonly Attack[] = [
   ),
   row(['pod author', 'a pod with uid 1337', IDENTITY], 'author', async () => ({
     path: pods,
-    body: await handMade('pod-uid', { spec: { securityContext: { ...SECURE, runAsUser: 1337 } } }),
+    body: await handMade('pod-uid', { spec: { securityContext: { ...POD_SECURITY, runAsUser: 1337 } } }),
   })),
   row(['pod author', "declare the application's uid the proxy's", IDENTITY], 'author', async () => ({
     path: pods,
@@ -73,7 +72,7 @@ function ephemeral(name: string, securityContext: object): object {
     securityContext: {
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'] },
-      ...SECURE,
+      ...POD_SECURITY,
       ...securityContext,
     },
   };

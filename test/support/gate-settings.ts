@@ -6,6 +6,17 @@ import { asObject, asString } from '../../src/admission/json.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
+/** Settings for what needs none in particular. */
+export const SAMPLE_GATE: GateSettings = {
+  name: 'istio-pod-network-controller-gate',
+  image: 'docker.io/istio-pod-network-controller/istio-pod-network-controller:0.1.0',
+  imagePullPolicy: 'IfNotPresent',
+  args: ['--timeout=300'],
+  resources: { requests: { cpu: '10m' } },
+  enroll: 'annotated',
+  sidecarName: 'istio-proxy',
+};
+
 /** The gate as the chart's own values make it, for comparing what else makes gates with the chart's admission policy. */
 export async function chartGateSettings(): Promise<GateSettings> {
   const values = asObject(parse(await readFile(join(ROOT, 'chart/istio-pod-network-controller/values.yaml'), 'utf8')));

@@ -1,5 +1,5 @@
 import { Agent, request as httpsRequest } from 'node:https';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { asList, asObject, asString, type JsonObject } from '../json.ts';
 import { certificatesIn } from './certificate.ts';
 import { NAMESPACES_ENTRY, PODS_ENTRY } from './configuration.ts';
@@ -244,7 +244,7 @@ async function start({ clock, drainMs = 0, deafTo }: Peculiar = {}): Promise<Rep
 }
 
 async function ready({ webhook }: Replica): Promise<void> {
-  while (webhook.missing().length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await vi.waitUntil(() => webhook.missing().length === 0, { timeout: 10_000, interval: 5 });
 }
 
 /** No write for as long as several rounds of a keeper take. */
