@@ -36,7 +36,22 @@ export async function installIstio(parts: Parts, mode: IstioMode, options: Istio
   const changed = await ensureRelease(NAMESPACE, { name, chart, values: mergeValues(own, extraValues) });
   if (before && changed) await restartIstiod(name, revision ?? 'default');
   await waitAvailable(NAMESPACE, name, 120_000);
+  // A Service has its endpoint on the node a moment after its pod is ready, and the API server asks the injector through it.
+  await poll(() => injects(revision), { what: `${name} injects a pod`, timeoutMs: 60_000 });
   if (revision === undefined && mode !== 'istio-cni-plugin') await removeIstioCni(NAMESPACE);
+}
+
+/** Asks the API server what it would make of a pod that wants this istiod's sidecar. Nothing is stored. */
+async function injects(revision: string | undefined): Promise<boolean> {
+  const labels = { 'sidecar.istio.io/inject': 'true', ...(revision === undefined ? {} : { 'istio.io/rev': revision }) };
+  const spec = { automountServiceAccountToken: false, containers: [{ name: 'app', image: 'app' }] };
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'asks-for-istio', labels }, spec };
+  const create = ['create', '-n', 'default', '--dry-run=server', '-o', 'json', '-f', '-'];
+  try {
+    return (await kubectl(create, { input: JSON.stringify(pod) })).includes('"istio-proxy"');
+  } catch {
+    return false;
+  }
 }
 
 /** Removes the istiod of a revision; its proxies must be gone. */

@@ -6,7 +6,9 @@ import { cachedParts } from '../../lab/parts.ts';
 import { checkout } from '../../lab/paths.ts';
 import { asObject } from '../../src/admission/json.ts';
 import { PRODUCT, template } from './chart.ts';
-import { at, kubectl, kubectlJson, listAt, textAt, tryKubectl, waitFor } from './cluster.ts';
+import { at, GATE, INITIALIZE, kubectl, kubectlJson, listAt, textAt, tryKubectl, waitFor } from './cluster.ts';
+import { stock } from './gate-containers.ts';
+import { refusalPod } from './gate-refusals.ts';
 
 const CONFIGURATION = 'zz-istio-pod-network-controller';
 export const TEMPLATE_REVISION = 'gate-template';
@@ -36,6 +38,25 @@ export async function useCarrier(carrier: ChartCarrier): Promise<void> {
       await kubectl(['delete', '--ignore-not-found', '--wait', '-f', '-'], { input });
   }
   if (carrier === 'webhook') await webhookServes();
+  else await webhookGone();
+  if (carrier !== 'none') await waitFor(`the ${carrier} puts gates in`, putsGatesIn, { timeoutMs: 60_000 });
+}
+
+/**
+ * The API server learns of policies and webhooks through its own watch, a moment after it answered the request that made them. A pod that
+ * asks for itself shows it; in a Namespace that Istio does not inject, where it is not stored.
+ */
+async function putsGatesIn(): Promise<boolean> {
+  const create = ['create', '-n', 'default', '--dry-run=server', '-o', 'json', '-f', '-'];
+  const input = JSON.stringify(refusalPod({ [INITIALIZE]: 'true' }, stock));
+  const { code, stdout } = await tryKubectl(create, { input });
+  return code === 0 && textAt(JSON.parse(stdout), 'spec', 'initContainers', 0, 'name') === GATE;
+}
+
+/** A replica that still answers its last reviews would write its entries into the configuration that comes next. */
+async function webhookGone(): Promise<void> {
+  const pods = ['pod', '-n', PRODUCT, '-l', `app.kubernetes.io/name=${PRODUCT}-webhook`];
+  await kubectl(['wait', ...pods, '--for=delete', '--timeout=60s']);
 }
 
 async function servesPolicies(): Promise<boolean> {
