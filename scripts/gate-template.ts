@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { imageEntrypoint } from '../image/entrypoint.ts';
 import { evaluate } from '../src/admission/evaluate.ts';
 import { gateContainer } from '../src/admission/gate-rule.ts';
 import { asList, asObject, asString } from '../src/admission/json.ts';
@@ -42,14 +43,8 @@ function overlay(): object {
   };
   const gate = asObject(evaluate(gateContainer, { inputs: {}, settings }));
   const { image, imagePullPolicy, args, securityContext, terminationMessagePolicy } = gate;
-  const command = [...entrypoint(), ...asList(args)];
+  const command = [...imageEntrypoint(), ...asList(args)];
   return { name: 'istio-validation', image, imagePullPolicy, command, securityContext, terminationMessagePolicy };
-}
-
-/** A command takes the place of the image's entry point, so it begins with it. */
-function entrypoint(): readonly unknown[] {
-  const line = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(root, 'image/Dockerfile'), 'utf8'));
-  return asList(JSON.parse(line?.[1] ?? '[]'));
 }
 
 const HEAD = `# Istio's own injector puts the gate in: no admission policy and no webhook of this product (gate.carrier=none).

@@ -1,3 +1,4 @@
+import { imageEntrypoint } from '../../image/entrypoint.ts';
 import { asList, asObject, asString, type JsonObject } from '../../src/admission/json.ts';
 import { TEMPLATE_REVISION } from './gate-carriers.ts';
 import { GATE } from './cluster.ts';
@@ -53,7 +54,7 @@ export function acrossModes(pod: JsonObject): JsonObject {
 }
 
 const STAMPED = /^traffic\.sidecar\.istio\.io\/|^sidecar\.istio\.io\/(interceptionMode|status)$/;
-const ENTRYPOINT = ['/usr/local/bin/node', '/app/istio-pod-network-controller.mjs'];
+const ENTRYPOINT = imageEntrypoint();
 const OF_VALIDATION = ['--run-validation', '--skip-rule-apply'];
 
 function sameGate({ command, args, securityContext, ...gate }: JsonObject): JsonObject {
