@@ -74,6 +74,7 @@ const VARIABLE_MEANINGS: Readonly<Record<keyof typeof VARIABLES, string>> = {
   ownerGroups: '`*`, or numeric gids whose traffic is captured',
   excludeOwnerGroups: 'numeric gids whose traffic is not captured; counts only while the former is `*`',
   loopbackRange: 'what counts as loopback, within 127.0.0.0/8',
+  interceptionMode: 'as `-m`; weaker than the annotation. How NONE for the whole mesh (ProxyConfig) shows in a pod',
 };
 
 const LIMITS: readonly (readonly [string, number])[] = [

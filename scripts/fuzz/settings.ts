@@ -73,6 +73,7 @@ const VARIABLE_VALUES: Readonly<Record<keyof typeof VARIABLES, Values>> = {
   ownerGroups: ['*', ...GROUPS],
   excludeOwnerGroups: GROUPS,
   loopbackRange: LOOPBACK,
+  interceptionMode: ANNOTATION_VALUES.mode,
 };
 
 /** Every key that capture reads of a pod. A key that is not here is one nobody has tried. */

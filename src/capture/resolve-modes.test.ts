@@ -125,6 +125,16 @@ describe('other switches', () => {
     expect(policyOf({ proxyEnv }).excludeOwnerGroups.value).toEqual([9]);
   });
 
+  it('read the mode the sidecar goes by where neither argument nor annotation says one', () => {
+    const none = { ISTIO_META_INTERCEPTION_MODE: 'NONE' };
+    expect(policyOf({ proxyEnv: none }).mode).toEqual({
+      value: 'NONE',
+      source: { kind: 'environment', key: 'ISTIO_META_INTERCEPTION_MODE', raw: 'NONE' },
+    });
+    expect(policyOf({ inherited: ['-m', 'TPROXY'], proxyEnv: none }).mode.value).toBe('TPROXY');
+    expect(() => policyOf({ proxyEnv: { ISTIO_META_INTERCEPTION_MODE: 'SOME' } })).toThrow('REDIRECT, TPROXY or NONE');
+  });
+
   it('read mark and route table of TPROXY', () => {
     const { mode, tproxyMark, tproxyRouteTable } = policyOf({ inherited: ['-m', 'TPROXY', '-t', '99', '-r', '200'] });
     expect([mode.value, tproxyMark.value, tproxyRouteTable.value]).toEqual(['TPROXY', 99, 200]);

@@ -61,7 +61,12 @@ export function resolvePolicy(pod: Pod, defaults: CaptureDefaults, options: Reso
   const policy: CapturePolicy = {
     ...portsOfProxy(inputs, defaults, problems),
     mode: firstOf(
-      [unlessEmpty(argument(inputs, ARGUMENTS.mode)), annotation(inputs, ANNOTATIONS.mode)],
+      [
+        unlessEmpty(argument(inputs, ARGUMENTS.mode)),
+        annotation(inputs, ANNOTATIONS.mode),
+        // What the sidecar itself goes by. With NONE for the whole mesh (ProxyConfig) nothing else in the pod says so.
+        environment(inputs, VARIABLES.interceptionMode),
+      ],
       parseMode,
       fallbackOf({ name: 'istio-inbound-interception-mode', value: defaults.mode }, 'REDIRECT'),
       problems,

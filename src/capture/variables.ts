@@ -6,6 +6,7 @@ export const VARIABLES = {
   ownerGroups: 'ISTIO_OUTBOUND_OWNER_GROUPS',
   excludeOwnerGroups: 'ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE',
   loopbackRange: 'ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR',
+  interceptionMode: 'ISTIO_META_INTERCEPTION_MODE',
 } as const;
 
 /** The variable `istio-iptables` reads for one of its arguments: the name in capitals. `--envoy-port` has none. */
