@@ -4,6 +4,7 @@ import { CAPTURE_ANNOTATION, MESSAGE_ANNOTATION, STATUS_ANNOTATION } from '../sr
 import { GID_ANNOTATION, UID_ANNOTATION } from '../src/capture/identity.ts';
 import { ANNOTATIONS } from '../src/capture/resolve.ts';
 import { GATE_POD_FLAGS } from '../src/commands/gate-pod-flags.ts';
+import { productVersion } from '../src/commands/version.ts';
 import { RUN_FLAGS } from '../src/config/flags.ts';
 import { WEBHOOK_FLAGS } from '../src/config/webhook-flags.ts';
 import { INITIALIZE_ANNOTATION } from '../src/enrollment/decide.ts';
@@ -27,7 +28,12 @@ export function generatedTables(): Readonly<Record<string, string>> {
       flagTable(RUN_FLAGS),
       ...['', '## The gate (`init`)', '', flagTable(GATE_FLAGS)],
       ...['', '## The admission webhook (`webhook`)', '', flagTable(WEBHOOK_FLAGS)],
-      ...['', '## The same change on a manifest (`gate-pod`)', '', flagTable(GATE_POD_FLAGS)],
+      ...[
+        '',
+        '## The same change on a manifest (`gate-pod`)',
+        '',
+        flagTable(GATE_POD_FLAGS).replaceAll(`:${productVersion()}`, ':VERSION'),
+      ],
     ].join('\n'),
     'docs/command-line.md': commandOutputs(),
     'docs/errors.md': markdown(
