@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { createShares, type ShareLimits } from './shares.ts';
 
 /** Why a body was not taken, as HTTP says it. */
 export interface BodyRefusal {
@@ -15,10 +16,11 @@ export interface BodyReader {
 export interface BodyLimits {
   /** Of one body. */
   readonly bytesMax: number;
-  /** Of all that are held until they are answered. */
-  readonly totalBytesMax: number;
-  /** Of what is larger than this, or does not say how large it is, one is taken at a time. */
+  /** Bytes of all that are held until they are answered. */
+  readonly held: ShareLimits;
+  /** Of what is larger than this, or does not say how large it is, `large` are taken at a time. */
   readonly largeBytes: number;
+  readonly large: ShareLimits;
   /** Values in one body, told by its brackets, braces and commas. */
   readonly valuesMax: number;
 }
@@ -31,9 +33,9 @@ export interface BodyLimits {
 export function createBodyReader(limits: BodyLimits): BodyReader {
   const tooLarge: BodyRefusal = { status: 413, message: `the body has more than ${limits.bytesMax} bytes` };
   const tooMany: BodyRefusal = { status: 413, message: `the body holds more than ${limits.valuesMax} values` };
-  const busy: BodyRefusal = { status: 503, message: 'too many reviews at once' };
-  let heldBytes = 0;
-  let largeOnes = 0;
+  const busy: BodyRefusal = { status: 503, message: 'too many bodies at once' };
+  const held = createShares(limits.held);
+  const large = createShares(limits.large);
 
   async function read(
     request: IncomingMessage,
@@ -41,18 +43,19 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
   ): Promise<BodyRefusal | undefined> {
     const announced = announcedBytes(request);
     if (announced > limits.bytesMax && announced !== Number.POSITIVE_INFINITY) return tooLarge;
-    if (announced <= limits.largeBytes) return readWithin(request, use);
-    if (largeOnes > 0) return busy;
-    largeOnes += 1;
+    const address = request.socket.remoteAddress ?? '';
+    if (announced <= limits.largeBytes) return readWithin(request, address, use);
+    if (!large.take(address, 1)) return busy;
     try {
-      return await readWithin(request, use);
+      return await readWithin(request, address, use);
     } finally {
-      largeOnes -= 1;
+      large.give(address, 1);
     }
   }
 
   async function readWithin(
     request: IncomingMessage,
+    address: string,
     use: (body: string) => Promise<void>,
   ): Promise<BodyRefusal | undefined> {
     const chunks: Buffer[] = [];
@@ -60,10 +63,9 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
     try {
       for await (const chunk of request) {
         const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+        if (bytes + buffer.length > limits.bytesMax) return tooLarge;
+        if (!held.take(address, buffer.length)) return busy;
         bytes += buffer.length;
-        heldBytes += buffer.length;
-        if (bytes > limits.bytesMax) return tooLarge;
-        if (heldBytes > limits.totalBytesMax) return busy;
         chunks.push(buffer);
       }
       const whole = Buffer.concat(chunks.splice(0));
@@ -71,7 +73,7 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
       await use(whole.toString('utf8'));
       return undefined;
     } finally {
-      heldBytes -= bytes;
+      held.give(address, bytes);
     }
   }
 

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 import type { BodyLimits } from './request-body.ts';
+import { createShares, type ShareLimits } from './shares.ts';
 
 /** Bounds of the server; tests shorten them. */
 export interface ServerLimits {
   readonly body: BodyLimits;
-  readonly connectionsMax: number;
-  /** From one address: what one pod can take up of `connectionsMax`. */
-  readonly connectionsPerAddressMax: number;
-  readonly reviewsMax: number;
+  readonly connections: ShareLimits;
+  /** Whose body is there: a body that is still coming must not keep others from being answered. */
+  readonly reviews: ShareLimits;
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -21,27 +21,26 @@ const MEBIBYTE = 1024 * 1024;
  * (IdleConnTimeout of client-go): ours must live longer, or a request could meet a connection that is just being closed.
  */
 export const SERVER_LIMITS: ServerLimits = {
-  body: { bytesMax: 3 * MEBIBYTE, totalBytesMax: 8 * MEBIBYTE, largeBytes: MEBIBYTE / 2, valuesMax: 200_000 },
-  connectionsMax: 256,
-  connectionsPerAddressMax: 64,
-  reviewsMax: 64,
+  body: {
+    bytesMax: 3 * MEBIBYTE,
+    held: { max: 8 * MEBIBYTE, perAddressMax: 4 * MEBIBYTE },
+    largeBytes: MEBIBYTE / 2,
+    large: { max: 2, perAddressMax: 1 },
+    valuesMax: 200_000,
+  },
+  connections: { max: 256, perAddressMax: 64 },
+  reviews: { max: 64, perAddressMax: 32 },
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 10_000,
   idleTimeoutMs: 120_000,
 };
 
 /** Anybody in the cluster may reach the port; nobody may take all of it. */
-export function limitPerAddress({ connectionsPerAddressMax }: ServerLimits): (socket: Socket) => void {
-  const open = new Map<string, number>();
+export function limitConnections({ connections }: ServerLimits): (socket: Socket) => void {
+  const shares = createShares(connections);
   return (socket) => {
     const address = socket.remoteAddress ?? '';
-    const count = (open.get(address) ?? 0) + 1;
-    open.set(address, count);
-    socket.once('close', () => {
-      const left = (open.get(address) ?? 1) - 1;
-      if (left === 0) open.delete(address);
-      else open.set(address, left);
-    });
-    if (count > connectionsPerAddressMax) socket.destroy();
+    if (!shares.take(address, 1)) return void socket.destroy();
+    socket.once('close', () => shares.give(address, 1));
   };
 }

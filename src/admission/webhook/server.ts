@@ -6,7 +6,8 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import { createBodyReader } from './request-body.ts';
 import type { Reviewer } from './reviewer.ts';
-import { limitPerAddress, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
+import { limitConnections, SERVER_LIMITS, type ServerLimits } from './server-limits.ts';
+import { createShares } from './shares.ts';
 import type { Certificate } from './types.ts';
 
 export interface WebhookServer {
@@ -47,8 +48,7 @@ export async function serveWebhook(options: WebhookServerOptions): Promise<Webho
     },
     (request, response) => void handle(request, response),
   );
-  server.maxConnections = limits.connectionsMax;
-  server.on('connection', limitPerAddress(limits));
+  server.on('connection', limitConnections(limits));
   // Port scanners, and API servers that do not trust us yet: worth a line for whoever looks, not an alarm.
   server.on('tlsClientError', (error) => log.debug('TLS handshake failed', { error: messageOf(error) }));
   await listen(server, options);
@@ -89,25 +89,25 @@ function closed(server: HttpsServer, limits: ServerLimits): Promise<void> {
   });
 }
 
+/** A request whose body has come. */
+interface Whole {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly body: string;
+  readonly startedMs: number;
+}
+
 function requestHandler(options: WebhookServerOptions, limits: ServerLimits, isLeaving: () => boolean) {
   const { review, log, metrics, nowMs } = options;
   const bodies = createBodyReader(limits.body);
-  let reviews = 0;
+  const reviews = createShares(limits.reviews);
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const startedMs = nowMs();
     const wrong = whyNotTaken(request);
     if (wrong !== undefined) return turnDown(response, wrong.status, wrong.message);
-    if (reviews >= limits.reviewsMax) return turnDown(response, 503, 'too many reviews at once');
-    reviews += 1;
     try {
-      const refusal = await bodies.read(request, async (body) => {
-        const reviewed = JSON.stringify(await review(body));
-        // Asked now, not when the request came: a connection that is kept would hold up the end of the server.
-        if (isLeaving()) response.setHeader('connection', 'close');
-        answer(response, 200, 'application/json', reviewed);
-        metrics.observe('webhookSeconds', (nowMs() - startedMs) / 1_000);
-      });
+      const refusal = await bodies.read(request, (body) => answerReview({ request, response, body, startedMs }));
       if (refusal !== undefined) turnDown(response, refusal.status, refusal.message);
     } catch (error: unknown) {
       // The client went away, or took too long for its body: there is nobody to answer.
@@ -115,10 +115,22 @@ function requestHandler(options: WebhookServerOptions, limits: ServerLimits, isL
       const malformed = isControllerError(error, 'ApiReply');
       if (!malformed) log.error('a review failed', { error: messageOf(error) });
       turnDown(response, malformed ? 400 : 500, messageOf(error));
-    } finally {
-      reviews -= 1;
     }
   };
+
+  async function answerReview({ request, response, body, startedMs }: Whole): Promise<void> {
+    const address = request.socket.remoteAddress ?? '';
+    if (!reviews.take(address, 1)) return turnDown(response, 503, 'too many reviews at once');
+    try {
+      const reviewed = JSON.stringify(await review(body));
+      // Asked now, not when the request came: a connection that is kept would hold up the end of the server.
+      if (isLeaving()) response.setHeader('connection', 'close');
+      answer(response, 200, 'application/json', reviewed);
+      metrics.observe('webhookSeconds', (nowMs() - startedMs) / 1_000);
+    } finally {
+      reviews.give(address, 1);
+    }
+  }
 
   /** A body that has not been read is not waited for: the connection ends with the answer. */
   function turnDown(response: ServerResponse, status: number, message: string): void {
