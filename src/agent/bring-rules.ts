@@ -22,7 +22,7 @@ export function bringRules(
   const readyHash = mark.kind === 'ready' ? mark.policyHash : undefined;
   const marked = readyHash === ruleset.policyHash;
   const routingDrift = marked ? inspectRouting(ruleset.routing) : [];
-  const routing = !marked || routingDrift.length > 0 ? addRouting(ruleset.routing) : undefined;
+  const routing = !marked || routingDrift.length > 0 ? addRouting(ruleset.routing, { fresh }) : undefined;
   const { backend, leftBehind } = backends.choose({ fresh, ownUserNamespace });
   const brought = backend.bring({ ruleset, fresh, readyHash });
   for (const other of leftBehind) other.clean();

@@ -10,6 +10,7 @@ import { nftBackend } from '../backend/nft/nft-backend.ts';
 import { SPAWNED_NFT } from '../backend/nft/spawned-nft.ts';
 import { ControllerError, isControllerError } from '../errors.ts';
 import { RULE_TRACES } from '../netns/rule-traces.ts';
+import { tableCopies } from '../netns/table-copies.ts';
 import { tableFingerprint } from '../netns/table-fingerprint.ts';
 import { TABLE } from '../ruleset/ruleset.ts';
 
@@ -26,7 +27,7 @@ export function kernelBackends(options: { readonly choice: BackendChoice; readon
     traces: RULE_TRACES,
     makers: {
       nft: {
-        make: () => nftBackend('nft', loadLibnftables(), memory),
+        make: () => nftBackend('nft', loadLibnftables(), { ...memory, copies: tableCopies() }),
         check: () => probeNft(loadLibnftables()),
       },
       'nft-spawned': {

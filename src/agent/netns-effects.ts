@@ -2,9 +2,10 @@ import type { Drift } from '../backend/backend.ts';
 import type { Backends } from '../backend/backends.ts';
 import type { BackendChoice } from '../backend/choose.ts';
 import { ControllerError, isControllerError } from '../errors.ts';
+import { addressesHere } from '../netns/addresses.ts';
 import { clearMark, readMark, writeMark } from '../netns/mark.ts';
 import type { Mark } from '../netns/mark-text.ts';
-import { addressesHere, enterNetns, type Netns, openNetns, requireMayEnter, warmThreadPool } from '../netns/netns.ts';
+import { enterNetns, type Netns, openNetns, requireMayEnter, warmThreadPool } from '../netns/netns.ts';
 import { type ProbeOptions, runProbes } from '../netns/probe.ts';
 import type { ProbeResult } from '../netns/probe-result.ts';
 import { type AddedRouting, addRouting, cleanRouting, inspectRouting } from '../netns/routing.ts';
@@ -18,11 +19,13 @@ export interface NetnsEffects {
   readonly backends: Backends;
   readonly open: (path: string) => Netns;
   readonly enter: <T>(netns: Netns, work: () => T) => T;
+  /** In their shortest form. */
   readonly addresses: () => readonly string[];
   readonly readMark: () => Mark;
   readonly writeMark: (text: string) => void;
   readonly clearMark: () => void;
-  readonly addRouting: (routing: Routing) => AddedRouting;
+  /** `fresh`: the netns carries no mark of ours. */
+  readonly addRouting: (routing: Routing, options: { readonly fresh: boolean }) => AddedRouting;
   readonly inspectRouting: (routing: Routing) => readonly Drift[];
   /** False if there was nothing of ours. */
   readonly cleanRouting: () => boolean;
@@ -33,11 +36,11 @@ export interface NetnsEffects {
 
 /** The kernel itself. Call once, before anything enters a netns. */
 export async function kernelEffects(
-  options: { readonly backend?: BackendChoice | undefined } = {},
+  options: { readonly backend?: BackendChoice | undefined; readonly nowMs?: () => number } = {},
 ): Promise<NetnsEffects> {
   await warmThreadPool();
   requireMayEnter();
-  const nowMs = (): number => performance.now();
+  const { nowMs = () => performance.now() } = options;
   const backends = kernelBackends({ choice: options.backend ?? 'auto', nowMs });
   lookForBackend(backends);
   return {
@@ -75,7 +78,7 @@ export function requireMember(
 ): void {
   const { netnsPath, podIPs } = request;
   if (podIPs.length === 0) return;
-  const here = new Set(effects.addresses().map(canonical));
+  const here = new Set(effects.addresses());
   if (podIPs.some((ip) => here.has(canonical(ip)))) return;
   throw new ControllerError(
     'NetnsForeign',

@@ -37,9 +37,15 @@ export function libc(): Libc {
 
 /** The name (`EPERM`) of a negative result. */
 export function errnoName(result: number): string {
-  for (const [name, value] of Object.entries(constants.errno)) if (value === -result) return name;
-  return `errno ${-result}`;
+  return ERRNO_NAMES.get(-result) ?? `errno ${-result}`;
 }
+
+/** The first of several names for a number. */
+const ERRNO_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno)
+    .toReversed()
+    .map(([name, value]) => [value, name]),
+);
 
 function bindLibc(): Libc {
   if (process.platform !== 'linux') {

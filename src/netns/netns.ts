@@ -1,9 +1,9 @@
-import { closeSync, constants, fstatSync, openSync, statfsSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { ControllerError, errnoOf, messageOf } from '../errors.ts';
 import { errnoName, libc } from './libc.ts';
+import { closeSockets, keepSockets, netnsCookie } from './netlink-socket.ts';
 
 /** An open network namespace. The descriptor keeps it alive, so device and inode are its identity for as long as it is open. */
 export interface Netns {
@@ -17,17 +17,17 @@ export interface Netns {
   close(): void;
 }
 
-/** linux/sched.h, asm-generic/socket.h, linux/magic.h, linux/proc_ns.h */
+/** linux/sched.h, linux/proc_ns.h */
 const CLONE_NEWNET = 0x40000000;
-const SOL_SOCKET = 1;
-const SO_NETNS_COOKIE = 71;
-const NSFS_MAGIC = 0x6e736673;
 const PROC_NET_INIT_INO = 0xeffffff9n;
-const [AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_CLOEXEC] = [2, 1, 2, 0o2000000] as const;
 
 let poolWarm = false;
 let inside = false;
 let homeFd: number | undefined;
+let home: Identity | undefined;
+let mayLookAtFirstProcess = true;
+
+type Identity = Pick<Netns, 'device' | 'inode'>;
 
 /**
  * Makes libuv start its thread pool now, in our own netns. libuv starts it with the first job and a thread inherits the netns of the one
@@ -47,10 +47,12 @@ export function openNetns(path: string): Netns {
   const fd = openFile(path);
   try {
     const { dev: device, ino: inode } = fstatSync(fd, { bigint: true });
-    // By the descriptor, not by the path, which may lead elsewhere by now.
-    if (statfsSync(`/proc/self/fd/${fd}`).type !== NSFS_MAGIC) throw invalid(path, 'it is not a namespace file');
-    refuseHost(path, device, inode);
-    const cookie = enterFd(fd, path, readCookie);
+    const own = ownIdentity();
+    // All namespace files are of one file system (nsfs), which is mounted once in the kernel. By the descriptor, not by the path, which may
+    // lead elsewhere by now.
+    if (device !== own.device) throw invalid(path, 'it is not a namespace file');
+    if (inode === PROC_NET_INIT_INO || inode === own.inode || isFirstProcess(device, inode)) throw isHost(path);
+    const cookie = enterFd(fd, path, netnsCookie);
     // The first netns of a kernel from 5.14 to 6.17 always has cookie 1; newer ones give it a fixed inode instead.
     if (cookie === '1') throw isHost(path);
     let open = true;
@@ -88,41 +90,25 @@ export function requireMayEnter(): void {
   }
 }
 
-/** The addresses of the netns the calling thread is in. */
-export function addressesHere(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
-}
-
 function enterFd<T>(fd: number, path: string, work: () => T): T {
   if (!poolWarm) throw new ControllerError('Internal', 'warmThreadPool() must have ended before a netns is entered');
   if (inside) throw new ControllerError('Internal', `${path}: another netns is still entered`);
-  // /proc/thread-self, because setns is per thread.
-  homeFd ??= openSync('/proc/thread-self/ns/net', constants.O_RDONLY);
+  const back = ownFd();
   const entered = libc().setns(fd, CLONE_NEWNET);
   if (entered < 0) throw notEntered(path, entered);
   inside = true;
+  keepSockets();
   let result: T;
   try {
     result = work();
   } finally {
-    const left = libc().setns(homeFd, CLONE_NEWNET);
+    closeSockets();
+    const left = libc().setns(back, CLONE_NEWNET);
     inside = false;
     if (left < 0) die(`cannot leave the netns ${path}: ${errnoName(left)}`);
   }
   if (isThenable(result)) die(`work inside the netns ${path} was asynchronous`);
   return result;
-}
-
-function readCookie(): string {
-  const fd = libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const socket = fd < 0 ? libc().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : fd;
-  if (socket < 0) return '';
-  try {
-    const value = Buffer.alloc(8);
-    return libc().getsockopt(socket, SOL_SOCKET, SO_NETNS_COOKIE, value) < 0 ? '' : value.readBigUInt64LE().toString();
-  } finally {
-    libc().close(socket);
-  }
 }
 
 function openFile(path: string): number {
@@ -147,20 +133,31 @@ function openFile(path: string): number {
   }
 }
 
-/** Our own netns, that of process 1 as we see it, and the first netns of the kernel. */
-function refuseHost(path: string, device: bigint, inode: bigint): void {
-  const known = ['/proc/thread-self/ns/net', '/proc/1/ns/net'].map(identify);
-  if (inode === PROC_NET_INIT_INO || known.includes(`${device}:${inode}`)) throw isHost(path);
+/** The netns this thread began in, to which it always comes back. By /proc/thread-self, because setns is per thread. */
+function ownFd(): number {
+  homeFd ??= openSync('/proc/thread-self/ns/net', constants.O_RDONLY);
+  return homeFd;
 }
 
-/** Undefined where it may not be looked at: that of process 1, without CAP_SYS_PTRACE. */
-function identify(path: string): string | undefined {
+/** Of a descriptor that stays open: nobody else can ever have the same. */
+function ownIdentity(): Identity {
+  if (home === undefined) {
+    const { dev: device, ino: inode } = fstatSync(ownFd(), { bigint: true });
+    home = { device, inode };
+  }
+  return home;
+}
+
+/** Is it the netns of process 1 as we see it? Not to be told without CAP_SYS_PTRACE, and that does not change. */
+function isFirstProcess(device: bigint, inode: bigint): boolean {
+  if (!mayLookAtFirstProcess) return false;
   try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
+    const { dev, ino } = statSync('/proc/1/ns/net', { bigint: true });
+    return dev === device && ino === inode;
   } catch (error: unknown) {
     if (errnoOf(error) === undefined) throw error;
-    return undefined;
+    mayLookAtFirstProcess = false;
+    return false;
   }
 }
 

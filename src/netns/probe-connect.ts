@@ -14,7 +14,7 @@ import {
   waitReadable,
   waitWritable,
 } from './probe-socket.ts';
-import { canonical, LOOPBACK } from './sockaddr.ts';
+import { endpointKey, LOOPBACK, sockaddr } from './sockaddr.ts';
 import { isListening, peersOf } from './tcp-table.ts';
 
 /** Sends each connection and looks who gets it: our own listener, which learns where it meant to go, or the proxy. */
@@ -39,21 +39,27 @@ function runGroup(group: readonly ConnectProbe[], context: ProbeContext): ProbeR
     for (const probe of ordered) clients.push(sent(probe, context));
     if (listener.state !== 'listening') return clients.map((client) => judge(client, isWithProxy(client, context)));
     const reached = new Set(collect({ fd: listener.fd, place }, clients, context));
-    return clients.map((client) => judge(client, reached.has(destination(client.probe))));
+    return clients.map((client) => judge(client, reached.has(client.target)));
   } finally {
     for (const { fd } of clients) if (fd !== undefined) closeSocket(fd);
     if (listener.state === 'listening') closeSocket(listener.fd);
   }
 }
 
-type Sent = Client & { readonly probe: ConnectProbe; readonly exemptBy: string | undefined };
+type Sent = Client & {
+  readonly probe: ConnectProbe;
+  /** Where it is bound for, as `endpointKey`. */
+  readonly target: string;
+  readonly exemptBy: string | undefined;
+};
 
 function sent(probe: ConnectProbe, { exemptInterfaces }: ProbeContext): Sent {
   const client = startConnect({ ...probe, protocol: 'tcp', fromLoopback: isTransparent(probe) });
   const { fd } = client;
-  if (fd === undefined) return { ...client, probe, exemptBy: undefined };
+  const target = endpointKey(probe.family, sockaddr(probe.family, probe));
+  if (fd === undefined) return { ...client, probe, target, exemptBy: undefined };
   const rules = { interfaces: isTransparent(probe) ? [] : exemptInterfaces, owners: probe.exempt };
-  return { fd, probe, exemptBy: exemptionOf(() => sourceOf(fd, probe.family).address, rules) };
+  return { fd, probe, target, exemptBy: exemptionOf(() => sourceOf(fd, probe.family).address, rules) };
 }
 
 function judge({ probe, exemptBy, ...client }: Sent, arrived: boolean | 'unknown'): ProbeResult {
@@ -72,14 +78,14 @@ function collect(
   { patienceMs }: ProbeContext,
 ): string[] {
   const awaited = clients.filter(({ probe, fd, exemptBy }) => isAwaited(probe) && fd !== undefined && !exemptBy);
-  const missing = new Set(awaited.map(({ probe }) => destination(probe)));
+  const missing = new Set(awaited.map(({ target }) => target));
   const arrived: string[] = [];
   const deadlineMs = performance.now() + (missing.size === 0 ? SETTLE_MS : patienceMs());
   for (;;) {
     const original = acceptOriginal(listener, place);
     if (original !== undefined) {
-      arrived.push(`${original.address} ${original.port}`);
-      missing.delete(`${original.address} ${original.port}`);
+      arrived.push(original);
+      missing.delete(original);
       continue;
     }
     const remainingMs = Math.ceil(deadlineMs - performance.now());
@@ -110,8 +116,4 @@ function isTransparent({ expect }: ConnectProbe): boolean {
 
 function isAwaited({ expect }: ConnectProbe): boolean {
   return expect !== 'untouched';
-}
-
-function destination(probe: ConnectProbe): string {
-  return `${canonical(probe.address)} ${probe.port}`;
 }

@@ -24,12 +24,18 @@ export function unroutable(probe: Probe, why: string): ProbeResult {
 
 export function verdict(probe: Probe, outcome: ProbeResult['outcome'], what: string): ProbeResult {
   const address = probe.family === 6 ? `[${probe.address}]` : probe.address;
-  const subject = {
-    connect: (port: number) => `a connection to ${address}:${port}`,
-    query: (port: number) => `a DNS query to ${address}:${port} over UDP`,
-    route: () => `a packet to ${address} with mark ${'mark' in probe ? probe.mark : 0}`,
-  }[probe.kind]('port' in probe ? probe.port : 0);
-  return { probe, outcome, detail: `${subject} ${what} (${probe.reason})` };
+  return { probe, outcome, detail: `${subjectOf(probe, address)} ${what} (${probe.reason})` };
+}
+
+function subjectOf(probe: Probe, address: string): string {
+  switch (probe.kind) {
+    case 'connect':
+      return `a connection to ${address}:${probe.port}`;
+    case 'query':
+      return `a DNS query to ${address}:${probe.port} over UDP`;
+    case 'route':
+      return `a packet to ${address} with mark ${probe.mark}`;
+  }
 }
 
 export function loopbackDown(): ControllerError {

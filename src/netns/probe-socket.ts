@@ -1,6 +1,15 @@
 import { ControllerError } from '../errors.ts';
 import { errnoName, libc, uint32 } from './libc.ts';
-import { AF, type Endpoint, type Family, LOOPBACK, readSockaddr, SOCKADDR_BYTES, sockaddr } from './sockaddr.ts';
+import {
+  AF,
+  type Endpoint,
+  endpointKey,
+  type Family,
+  LOOPBACK,
+  readSockaddr,
+  SOCKADDR_BYTES,
+  sockaddr,
+} from './sockaddr.ts';
 
 /** asm-generic/socket.h, linux/in.h, linux/in6.h, linux/netfilter_ipv4.h, netfilter_ipv6/ip6_tables.h, asm-generic/poll.h */
 const [SOCK_NONBLOCK, SOCK_CLOEXEC] = [0o4000, 0o2000000] as const;
@@ -13,6 +22,7 @@ const IP = {
 const IPV6_V6ONLY = 26;
 const [POLLIN, POLLOUT, MSG_DONTWAIT] = [1, 4, 0x40] as const;
 const BACKLOG = 64;
+const ONE = uint32(1);
 const ANY = { 4: '0.0.0.0', 6: '::' } as const;
 
 export type Protocol = keyof typeof SOCK;
@@ -41,11 +51,13 @@ export function listenHere({ family, port, protocol, transparent }: ListenOption
   const calls = libc();
   const fd = openSocket(family, protocol);
   if (fd === undefined) return { state: 'noFamily' };
-  if (protocol === 'tcp') calls.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, uint32(1));
-  if (family === 6) calls.setsockopt(fd, IP[6].level, IPV6_V6ONLY, uint32(1));
-  const allowed = transparent ? calls.setsockopt(fd, IP[family].level, IP[family].transparent, uint32(1)) : 0;
+  if (protocol === 'tcp') calls.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, ONE);
+  if (family === 6) calls.setsockopt(fd, IP[6].level, IPV6_V6ONLY, ONE);
+  const allowed = transparent ? calls.setsockopt(fd, IP[family].level, IP[family].transparent, ONE) : 0;
   const address = transparent ? ANY[family] : LOOPBACK[family];
   const bound = allowed < 0 ? allowed : calls.bind(fd, sockaddr(family, { address, port }));
+  // What it accepts inherits it.
+  calls.setsockopt(fd, SOL_SOCKET, SO_LINGER, LINGER_ZERO);
   const result = bound < 0 || protocol === 'udp' ? bound : calls.listen(fd, BACKLOG);
   if (result === 0) return { state: 'listening', fd };
   closeSocket(fd);
@@ -75,7 +87,7 @@ export function startConnect({ family, address, port, protocol, mark, fromLoopba
   const calls = libc();
   const fd = openSocket(family, protocol);
   if (fd === undefined) return { fd, why: 'EAFNOSUPPORT' };
-  calls.setsockopt(fd, IP[family].level, IP[family].hopLimit, uint32(1));
+  calls.setsockopt(fd, IP[family].level, IP[family].hopLimit, ONE);
   if (mark !== 0) must(calls.setsockopt(fd, SOL_SOCKET, SO_MARK, uint32(mark)), 'mark a packet');
   const bound = fromLoopback ? calls.bind(fd, sockaddr(family, { address: LOOPBACK[family], port: 0 })) : 0;
   const result = bound < 0 ? bound : calls.connect(fd, sockaddr(family, { address, port }));
@@ -85,11 +97,11 @@ export function startConnect({ family, address, port, protocol, mark, fromLoopba
   return { fd: undefined, why: errno };
 }
 
-/** Where one accepted connection meant to go: by conntrack if it was redirected, else as it came. Undefined if none waits. */
+/** Where one accepted connection meant to go, as `endpointKey`: by conntrack if it was redirected, else as it came. Undefined if none waits. */
 export function acceptOriginal(
   listener: number,
   { family, transparent }: Pick<ListenOptions, 'family' | 'transparent'>,
-): Endpoint | undefined {
+): string | undefined {
   const calls = libc();
   const fd = calls.accept4(listener, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) return undefined;
@@ -97,9 +109,9 @@ export function acceptOriginal(
   const result = transparent
     ? calls.getsockname(fd, value)
     : calls.getsockopt(fd, IP[family].level, IP[family].originalDestination, value);
-  closeSocket(fd);
+  calls.close(fd);
   // ENOENT, ENOPROTOOPT: it came to the port without being redirected, so it is none of the probes.
-  return result < 0 ? { address: '', port: 0 } : readSockaddr(family, value);
+  return result < 0 ? '' : endpointKey(family, value);
 }
 
 export function waitReadable(fd: number, timeoutMs: number): boolean {

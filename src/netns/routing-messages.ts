@@ -6,6 +6,7 @@ import {
   NLM_F_DUMP,
   NLM_F_REQUEST,
   type NetlinkMessage,
+  valueOf,
 } from './netlink.ts';
 import { LOOPBACK_IFINDEX } from './rtnetlink.ts';
 import { AF, type Family, readAddress, writeAddress } from './sockaddr.ts';
@@ -169,8 +170,8 @@ function describeRoute(body: Buffer): Described {
 }
 
 function describeRule(body: Buffer): Described {
+  if (valueOf(body.subarray(HEADER_BYTES.rule), FRA_PROTOCOL)?.at(0) !== PROTOCOL) return undefined;
   const values = attributes(body, HEADER_BYTES.rule);
-  if (values.get(FRA_PROTOCOL)?.at(0) !== PROTOCOL) return undefined;
   const name = ruleName({
     family: familyOf(body),
     action: body.readUInt8(7),

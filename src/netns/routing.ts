@@ -36,9 +36,9 @@ export function bringRouting(routing: Routing): { readonly changed: boolean } {
  * Brings what the policy needs and leaves what another policy needed. Where rules of that other policy still stand, this comes before
  * the new rules and `trim` after them, so that no packet is marked for a table that is not there.
  */
-export function addRouting(routing: Routing): AddedRouting {
+export function addRouting(routing: Routing, { fresh = false }: { readonly fresh?: boolean } = {}): AddedRouting {
   return withRoutes((socket) => {
-    const { missing, surplus } = compare(routing, readAll(socket));
+    const { missing, surplus } = compare(routing, fresh ? readFresh(socket, routing) : readAll(socket));
     const made = missing.filter((part) => make(socket, part));
     return { changed: made.length > 0, trim: () => removeAll(surplus) };
   });
@@ -108,6 +108,16 @@ function compare(routing: Routing, found: readonly FoundPart[]): Difference {
 
 function readAll(socket: NetlinkSocket): readonly FoundPart[] {
   return KINDS.flatMap((kind) => dump(socket, kind));
+}
+
+/**
+ * Of a netns without a mark: its routes are only asked for if the policy needs one, or a rule of ours leads to them. What a capture that was
+ * cut short between the two leaves behind, a route that no packet is led to, is found by the next look at the netns.
+ */
+function readFresh(socket: NetlinkSocket, { markedToLocal }: Routing): readonly FoundPart[] {
+  const [addresses, rules] = [dump(socket, 'address'), dump(socket, 'rule')];
+  const needsRoutes = markedToLocal !== undefined || rules.some(({ ours }) => ours);
+  return [...addresses, ...(needsRoutes ? dump(socket, 'route') : []), ...rules];
 }
 
 function dump(socket: NetlinkSocket, kind: RoutingPart['kind']): FoundPart[] {

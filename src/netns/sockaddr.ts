@@ -1,5 +1,3 @@
-import { SocketAddress } from 'node:net';
-
 /** struct sockaddr_in and sockaddr_in6 as bytes. Pure. */
 export type Family = 4 | 6;
 
@@ -32,8 +30,7 @@ export function writeAddress(family: Family, address: string): Buffer {
 /** 4 or 16 bytes as an address in its shortest form. */
 export function readAddress(family: Family, bytes: Buffer): string {
   if (family === 4) return [...bytes.subarray(0, 4)].join('.');
-  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(2 * index).toString(16));
-  return canonicalV6(groups.join(':'));
+  return shortest(Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(2 * index)));
 }
 
 /** What the kernel filled in, with the address in its shortest form. */
@@ -41,28 +38,61 @@ export function readSockaddr(family: Family, buffer: Buffer): Endpoint {
   return { address: readAddress(family, buffer.subarray(family === 4 ? 4 : 8)), port: buffer.readUInt16BE(2) };
 }
 
+/** Equal for equal endpoints of a family, and cheaper to have than their addresses in text. */
+export function endpointKey(family: Family, buffer: Buffer): string {
+  return buffer.toString('latin1', 2, family === 4 ? 8 : 24);
+}
+
 /** One spelling per address, so that strings can be compared. */
 export function canonical(address: string): string {
-  return address.includes(':') ? canonicalV6(address) : address;
+  return address.includes(':') ? shortest(groupsOf(address)) : address;
 }
 
-function canonicalV6(address: string): string {
-  return new SocketAddress({ address, family: 'ipv6' }).address;
+/** RFC 5952, in hex throughout: `net.SocketAddress` costs as much as a system call. */
+function shortest(groups: readonly number[]): string {
+  const zeros = longestZeros(groups);
+  const text = (from: number, to: number): string =>
+    groups
+      .slice(from, to)
+      .map((group) => group.toString(16))
+      .join(':');
+  return zeros.length < 2
+    ? text(0, groups.length)
+    : `${text(0, zeros.start)}::${text(zeros.start + zeros.length, groups.length)}`;
 }
 
-function groupsOf(address: string): number[] {
-  const [head = '', tail] = canonicalV6(address).split('::');
+/** The first of equally long ones. */
+function longestZeros(groups: readonly number[]): { readonly start: number; readonly length: number } {
+  let longest = { start: 0, length: 0 };
+  for (let start = 0; start < groups.length; start += 1) {
+    let end = start;
+    while (groups[end] === 0) end += 1;
+    if (end - start > longest.length) longest = { start, length: end - start };
+    if (end > start) start = end;
+  }
+  return longest;
+}
+
+function groupsOf(address: string): readonly number[] {
+  const [head = '', tail, ...more] = address.split('::');
   const left = words(head);
   const right = tail === undefined ? [] : words(tail);
-  const zeros: number[] = Array.from({ length: 8 - left.length - right.length }, () => 0);
-  return [...left, ...zeros, ...right];
+  const missing = 8 - left.length - right.length;
+  if (more.length > 0 || (tail === undefined ? missing !== 0 : missing < 1)) throw unfit(address);
+  return [...left, ...Array.from({ length: missing }, () => 0), ...right];
 }
 
 function words(text: string): number[] {
   if (text === '') return [];
   return text.split(':').flatMap((word) => {
-    if (!word.includes('.')) return [Number.parseInt(word, 16)];
-    const [a = 0, b = 0, c = 0, d = 0] = word.split('.').map(Number);
+    if (/^[0-9a-f]{1,4}$/i.test(word)) return [Number.parseInt(word, 16)];
+    const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(word)?.slice(1).map(Number);
+    if (parts === undefined || parts.some((part) => part > 255)) throw unfit(text);
+    const [a = 0, b = 0, c = 0, d = 0] = parts;
     return [a * 256 + b, c * 256 + d];
   });
+}
+
+function unfit(address: string): Error {
+  return new Error(`${JSON.stringify(address)} is no IPv6 address`);
 }

@@ -1,9 +1,17 @@
 import type { Ruleset } from '../../ruleset/ruleset.ts';
 import { ABSENT, type BringTask, type BroughtRules, policyHashOf, requireNoDrift } from '../backend.ts';
 import { compareNft } from './compare.ts';
-import type { NftContext } from './libnftables.ts';
+import type { Nft, NftContext } from './libnftables.ts';
 import { isTablePresent } from './nft-failure.ts';
 import { renderNft } from './render.ts';
+
+/** Tables that were read back in full and found right, to be made again in other netns in the kernel's own words. By policy hash. */
+export interface TableCopies {
+  /** What stands under the table's name is the one of this policy, if it still has this fingerprint. */
+  keep(policyHash: string, table: { readonly name: string; readonly fingerprint: string }): void;
+  /** False if there is none, or the kernel refused it: nothing was changed then. */
+  create(policyHash: string): boolean;
+}
 
 /** What lets the read-back of an equal table be skipped. */
 export interface ReadBackMemory {
@@ -11,18 +19,41 @@ export interface ReadBackMemory {
   readonly fingerprint: (table: string) => string | undefined;
   /** Fingerprints of tables that were read back in full and found right, by policy hash. */
   readonly verified: Map<string, string>;
+  /** Without them every table is written as text. */
+  readonly copies?: TableCopies;
   /** Monotonic. */
   readonly nowMs: () => number;
 }
 
 export interface NftTask extends BringTask, ReadBackMemory {
+  readonly nft: Nft;
+}
+
+interface ContextTask extends BringTask, ReadBackMemory {
   readonly context: NftContext;
 }
 
-/** Makes the kernel's table the desired one, in the current netns, and reads it back. Writes nothing where nothing differs. */
+/**
+ * Makes the kernel's table the desired one, in the current netns, and reads it back. Writes nothing where nothing differs.
+ *
+ * Most pods of a mesh share a policy, so nearly every table is a copy of one that this process has written as text and read back in full:
+ * no text, no parser of the library with its look-ups of users and groups, no context, and the kernel refuses it, too, where a table is.
+ */
 export function bringNft(task: NftTask): BroughtRules {
-  const { context, ruleset, fresh, nowMs } = task;
+  const { nft, ruleset, fresh, copies, nowMs } = task;
   const startMs = nowMs();
+  if (!fresh || copies?.create(ruleset.policyHash) !== true) {
+    return nft.withContext((context) => bringText({ ...task, context }, startMs));
+  }
+  const appliedMs = nowMs();
+  const print = task.fingerprint(ruleset.table);
+  if (!isVerified(task, print)) nft.withContext((context) => readInFull({ ...task, context }, print));
+  const timingsMs = { apply: appliedMs - startMs, readBack: nowMs() - appliedMs };
+  return { written: true, drift: [], previousPolicyHash: undefined, timingsMs };
+}
+
+function bringText(task: ContextTask, startMs: number): BroughtRules {
+  const { context, ruleset, fresh, nowMs } = task;
   // Nearly every netns is fresh. Then looking first would only cost time: `create` refuses by itself if there is a table.
   if (fresh && created(context, ruleset)) {
     return { written: true, drift: [], previousPolicyHash: undefined, timingsMs: readBack(task, startMs) };
@@ -41,7 +72,7 @@ interface Found extends Pick<BroughtRules, 'drift' | 'previousPolicyHash'> {
 }
 
 /** What stands there, and whether it is what it claims to be. */
-function look({ context, ruleset, readyHash }: NftTask): Found {
+function look({ context, ruleset, readyHash }: ContextTask): Found {
   const listing = context.listTable(ruleset.table);
   if (listing === undefined) {
     // A ready mark without a table: somebody took the rules away.
@@ -75,16 +106,25 @@ function created(context: NftContext, ruleset: Ruleset): boolean {
 }
 
 /** A kernel that took the transaction but holds something else must never be called ready. */
-function readBack(task: NftTask, startMs: number): BroughtRules['timingsMs'] {
-  const { ruleset, verified, nowMs } = task;
+function readBack(task: ContextTask, startMs: number): BroughtRules['timingsMs'] {
+  const { ruleset, nowMs } = task;
   const appliedMs = nowMs();
-  // Most pods of a mesh share a policy: the same bytes in the kernel as in a netns that was read back in full need no second reading.
   const print = task.fingerprint(ruleset.table);
-  if (print === undefined || verified.get(ruleset.policyHash) !== print) {
-    requireNoDrift(compareNft(ruleset, task.context.listTable(ruleset.table) ?? { nftables: [] }));
-    if (print !== undefined && task.fingerprint(ruleset.table) === print) remember(verified, ruleset.policyHash, print);
-  }
+  if (!isVerified(task, print)) readInFull(task, print);
   return { apply: appliedMs - startMs, readBack: nowMs() - appliedMs };
+}
+
+/** The same bytes in the kernel as in a netns that was read back in full need no second reading. */
+function isVerified({ verified, ruleset }: BringTask & ReadBackMemory, print: string | undefined): boolean {
+  return print !== undefined && verified.get(ruleset.policyHash) === print;
+}
+
+function readInFull(task: ContextTask, print: string | undefined): void {
+  const { ruleset, context, verified, copies } = task;
+  requireNoDrift(compareNft(ruleset, context.listTable(ruleset.table) ?? { nftables: [] }));
+  if (print === undefined || task.fingerprint(ruleset.table) !== print) return;
+  remember(verified, ruleset.policyHash, print);
+  copies?.keep(ruleset.policyHash, { name: ruleset.table, fingerprint: print });
 }
 
 /** A node has as many policies as its pods have different settings: few. The oldest goes first. */

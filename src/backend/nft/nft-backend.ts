@@ -5,11 +5,11 @@ import { compareNft } from './compare.ts';
 import type { Nft } from './libnftables.ts';
 import { renderClean } from './render.ts';
 
-/** Rules as one nftables table of our own, by whichever way `nft` reaches the kernel. One context, made and freed, for each visit. */
+/** Rules as one nftables table of our own, by whichever way `nft` reaches the kernel. At most one context, made and freed, for each visit. */
 export function nftBackend(name: BackendName, nft: Nft, memory: ReadBackMemory): Backend {
   return {
     name,
-    bring: (task) => nft.withContext((context) => bringNft({ ...task, ...memory, context })),
+    bring: (task) => bringNft({ ...task, ...memory, nft }),
     clean: () =>
       nft.withContext((context) => {
         if (context.listTable(TABLE) === undefined) return false;
