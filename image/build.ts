@@ -15,7 +15,7 @@ import { run } from './run.ts';
 /** Unpacked, in bytes: the limit the project set itself. Node alone is 104 MB of it. */
 const UNPACKED_BYTES_MAX = 150_000_000;
 const REPOSITORY_NAME = 'docker.io/istio-pod-network-controller/istio-pod-network-controller';
-const ENTRY = 'istio-pod-network-controller.mjs';
+const ENTRY = 'istio-pod-network-controller.cjs';
 
 export interface BuildOptions {
   readonly arch: string;

@@ -22,8 +22,7 @@ console.log('koffi ' + koffi.version + ', libnftables.so.1 loaded');
 export async function checkImage(archive: string): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'image-check-'));
   try {
-    const config = await unpack(archive, folder);
-    const root = join(folder, 'root');
+    const { root, config } = await unpackImage(archive, folder);
     const user = asString(config.User);
     if (!/^[1-9][0-9]*:[1-9][0-9]*$/.test(user))
       throw wrong(`its user ${JSON.stringify(user)} is not numeric and non-root`);
@@ -46,7 +45,11 @@ export async function checkImage(archive: string): Promise<readonly string[]> {
   }
 }
 
-async function unpack(archive: string, folder: string): Promise<JsonObject> {
+/** Unpacks an archive into an empty folder: its root filesystem, and how a runtime is told to start it. */
+export async function unpackImage(
+  archive: string,
+  folder: string,
+): Promise<{ readonly root: string; readonly config: JsonObject }> {
   const layout = join(folder, 'layout');
   const root = join(folder, 'root');
   for (const target of [layout, root]) await mkdir(target);
@@ -56,7 +59,7 @@ async function unpack(archive: string, folder: string): Promise<JsonObject> {
   for (const layer of asList(manifest.layers)) {
     await run(['tar', '--extract', '--file', blob(layout, asObject(layer)), '--directory', root]);
   }
-  return asObject((await readJson(blob(layout, asObject(manifest.config)))).config);
+  return { root, config: asObject((await readJson(blob(layout, asObject(manifest.config)))).config) };
 }
 
 function blob(layout: string, descriptor: JsonObject): string {

@@ -27,7 +27,7 @@ export interface RootfsInputs {
   readonly platform: Platform;
   readonly libraries: readonly Library[];
   readonly rulePrograms: RulePrograms;
-  /** Folder with the bundle, `istio-pod-network-controller.mjs`. */
+  /** Folder with the bundle, `istio-pod-network-controller.cjs`. */
   readonly bundleDir: string;
 }
 

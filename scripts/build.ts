@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { bundle } from './bundle.ts';
+import { BUNDLE_ENTRY, bundle } from './bundle.ts';
 
 /** `make build`: dist/ holds the bundle, bin/ a launcher for this checkout. */
 const root = resolve(import.meta.dirname, '..');
@@ -16,7 +16,7 @@ writeFileSync(
   `#!/bin/sh
 # Runs the bundle on the locked Node, wherever it is called from.
 root=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd)
-exec "$root/node_modules/.bin/node" "$root/dist/bundle/istio-pod-network-controller.mjs" "$@"
+exec "$root/node_modules/.bin/node" "$root/dist/bundle/${BUNDLE_ENTRY}" "$@"
 `,
 );
 chmodSync(launcher, 0o755);

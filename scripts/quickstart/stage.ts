@@ -23,7 +23,7 @@ export function stageAt(directory: string): Stage {
     node: join(directory, 'node'),
     envoy: join(directory, 'envoy'),
     actor: join(directory, 'actor.ts'),
-    product: join(directory, 'bundle', 'istio-pod-network-controller.mjs'),
+    product: join(directory, 'bundle', 'istio-pod-network-controller.cjs'),
     logs: join(directory, 'logs'),
   };
 }

@@ -8,6 +8,9 @@ import { readyMark, refusedMark } from '../netns/mark-text.ts';
 /** The gate as a process of its own: exit codes, signals and wake-ups that only the real thing has. */
 const MAIN = resolve(import.meta.dirname, '../main.ts');
 const KEY = 'pod-network-controller.istio.io/status';
+/** Node's timers as if the gate had forgotten to start one. */
+const NO_TIMER_COUNTS =
+  'data:text/javascript,const start = setTimeout; globalThis.setTimeout = (...timer) => start(...timer).unref();';
 const cleanUp: (() => Promise<unknown> | void)[] = [];
 
 afterEach(async () => {
@@ -49,6 +52,12 @@ describe('init as a process', () => {
     const gate = start(['--surprise']);
     expect(await gate.exit()).toEqual({ code: 1, signal: null });
     expect(gate.lines()[0]).toContain("Unknown option '--surprise'");
+  });
+
+  it('never ends with 0 because there was nothing left to wait for', async () => {
+    const { markFile } = await podFiles();
+    const gate = start([`--mark-file=${markFile}`, '--gate=mark'], ['--import', NO_TIMER_COUNTS]);
+    expect(await gate.exit()).toEqual({ code: 2, signal: null });
   });
 
   it('ends on SIGTERM with 143', async () => {
@@ -93,8 +102,9 @@ interface Gate {
   exit(): Promise<{ readonly code: number | null; readonly signal: string | null }>;
 }
 
-function start(args: readonly string[]): Gate {
-  const child = spawn(process.execPath, [MAIN, 'init', ...args], { env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
+function start(args: readonly string[], nodeFlags: readonly string[] = []): Gate {
+  const argv = [...nodeFlags, MAIN, 'init', ...args];
+  const child = spawn(process.execPath, argv, { env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
   cleanUp.push(() => void child.kill('SIGKILL'));
   let output = '';
   let onOutput = () => {};
