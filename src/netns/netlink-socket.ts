@@ -53,13 +53,11 @@ export function closeSockets(): void {
 
 /** SO_NETNS_COOKIE of the current netns; empty on kernels before 5.14. */
 export function netnsCookie(): string {
-  // Of all sockets those of netlink cost the least, and every kernel has them.
-  const fd = libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return '';
-  const value = Buffer.alloc(8);
-  const result = libc().getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value);
-  libc().close(fd);
-  return result < 0 ? '' : value.readBigUInt64LE().toString();
+  return withSocket(NETLINK_ROUTE, (fd) => {
+    const value = Buffer.alloc(8);
+    const result = libc().getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value);
+    return result < 0 ? '' : value.readBigUInt64LE().toString();
+  });
 }
 
 /**
@@ -67,11 +65,15 @@ export function netnsCookie(): string {
  * rest of an answer, and is not used again.
  */
 export function withNetlink<T>(protocol: number, work: (socket: NetlinkSocket) => T): T {
+  return withSocket(protocol, (fd) => work(socketOf(fd)));
+}
+
+function withSocket<T>(protocol: number, work: (fd: number) => T): T {
   const fd = kept?.get(protocol) ?? valid(libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
   kept?.set(protocol, fd);
   let isIntact = false;
   try {
-    const result = work(socketOf(fd));
+    const result = work(fd);
     isIntact = true;
     return result;
   } finally {

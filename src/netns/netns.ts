@@ -29,6 +29,9 @@ let mayLookAtFirstProcess = true;
 
 type Identity = Pick<Netns, 'device' | 'inode'>;
 
+/** Read at the first visit: only from within can it be had. */
+const COOKIES = new WeakMap<Netns, string>();
+
 /**
  * Makes libuv start its thread pool now, in our own netns. libuv starts it with the first job and a thread inherits the netns of the one
  * that starts it: were that thread inside a pod, every later look-up, file and crypto job of the process would run there for good.
@@ -52,15 +55,22 @@ export function openNetns(path: string): Netns {
     // lead elsewhere by now.
     if (device !== own.device) throw invalid(path, 'it is not a namespace file');
     if (inode === PROC_NET_INIT_INO || inode === own.inode || isFirstProcess(device, inode)) throw isHost(path);
-    const cookie = enterFd(fd, path, netnsCookie);
-    // The first netns of a kernel from 5.14 to 6.17 always has cookie 1; newer ones give it a fixed inode instead.
-    if (cookie === '1') throw isHost(path);
     let open = true;
     const close = (): void => {
       if (open) closeSync(fd);
       open = false;
     };
-    return { path, device, inode, cookie, fd, close };
+    const netns: Netns = {
+      path,
+      device,
+      inode,
+      fd,
+      close,
+      get cookie() {
+        return COOKIES.get(netns) ?? enterNetns(netns, () => COOKIES.get(netns) ?? '');
+      },
+    };
+    return netns;
   } catch (error: unknown) {
     closeSync(fd);
     throw error;
@@ -70,10 +80,16 @@ export function openNetns(path: string): Netns {
 /**
  * Runs `work` inside the netns and comes back, whatever happens. All of it in one synchronous stretch of the calling thread: nothing
  * else of this process can run in between. A process that could not come back, or left work behind inside (a promise), is in an
- * unknown netns and could program the node: it is ended on the spot.
+ * unknown netns and could program the node: it is ended on the spot. Refuses the host's netns, before `work`.
  */
 export function enterNetns<T>(netns: Netns, work: () => T): T {
-  return enterFd(netns.fd, netns.path, work);
+  return enterFd(netns.fd, netns.path, () => {
+    const cookie = COOKIES.get(netns) ?? netnsCookie();
+    // The first netns of a kernel from 5.14 to 6.17 always has cookie 1; newer ones give it a fixed inode instead.
+    if (cookie === '1') throw isHost(netns.path);
+    COOKIES.set(netns, cookie);
+    return work();
+  });
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   waitReadable,
   waitWritable,
 } from './probe-socket.ts';
-import { endpointKey, LOOPBACK, sockaddr } from './sockaddr.ts';
+import { LOOPBACK } from './sockaddr.ts';
 import { isListening, peersOf } from './tcp-table.ts';
 
 /** Sends each connection and looks who gets it: our own listener, which learns where it meant to go, or the proxy. */
@@ -46,20 +46,14 @@ function runGroup(group: readonly ConnectProbe[], context: ProbeContext): ProbeR
   }
 }
 
-type Sent = Client & {
-  readonly probe: ConnectProbe;
-  /** Where it is bound for, as `endpointKey`. */
-  readonly target: string;
-  readonly exemptBy: string | undefined;
-};
+type Sent = Client & { readonly probe: ConnectProbe; readonly exemptBy: string | undefined };
 
 function sent(probe: ConnectProbe, { exemptInterfaces }: ProbeContext): Sent {
   const client = startConnect({ ...probe, protocol: 'tcp', fromLoopback: isTransparent(probe) });
   const { fd } = client;
-  const target = endpointKey(probe.family, sockaddr(probe.family, probe));
-  if (fd === undefined) return { ...client, probe, target, exemptBy: undefined };
+  if (fd === undefined) return { ...client, probe, exemptBy: undefined };
   const rules = { interfaces: isTransparent(probe) ? [] : exemptInterfaces, owners: probe.exempt };
-  return { fd, probe, target, exemptBy: exemptionOf(() => sourceOf(fd, probe.family).address, rules) };
+  return { ...client, probe, exemptBy: exemptionOf(() => sourceOf(fd, probe.family).address, rules) };
 }
 
 function judge({ probe, exemptBy, ...client }: Sent, arrived: boolean | 'unknown'): ProbeResult {

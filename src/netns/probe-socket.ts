@@ -36,7 +36,10 @@ export type Listener =
   | { readonly state: 'noFamily' };
 
 /** A connect under way, or the reason why none can be. */
-export type Client = { readonly fd: number } | { readonly fd: undefined; readonly why: string };
+export type Client = ({ readonly fd: number } | { readonly fd: undefined; readonly why: string }) & {
+  /** Where it is bound for, as `endpointKey`. */
+  readonly target: string;
+};
 
 export interface ListenOptions {
   readonly family: Family;
@@ -85,16 +88,18 @@ export interface ConnectOptions {
  */
 export function startConnect({ family, address, port, protocol, mark, fromLoopback }: ConnectOptions): Client {
   const calls = libc();
+  const destination = sockaddr(family, { address, port });
+  const target = endpointKey(family, destination);
   const fd = openSocket(family, protocol);
-  if (fd === undefined) return { fd, why: 'EAFNOSUPPORT' };
+  if (fd === undefined) return { fd, target, why: 'EAFNOSUPPORT' };
   calls.setsockopt(fd, IP[family].level, IP[family].hopLimit, ONE);
   if (mark !== 0) must(calls.setsockopt(fd, SOL_SOCKET, SO_MARK, uint32(mark)), 'mark a packet');
   const bound = fromLoopback ? calls.bind(fd, sockaddr(family, { address: LOOPBACK[family], port: 0 })) : 0;
-  const result = bound < 0 ? bound : calls.connect(fd, sockaddr(family, { address, port }));
+  const result = bound < 0 ? bound : calls.connect(fd, destination);
   const errno = result < 0 ? errnoName(result) : 'EINPROGRESS';
-  if (!NOT_SENT.has(errno)) return { fd };
+  if (!NOT_SENT.has(errno)) return { fd, target };
   closeSocket(fd);
-  return { fd: undefined, why: errno };
+  return { fd: undefined, target, why: errno };
 }
 
 /** Where one accepted connection meant to go, as `endpointKey`: by conntrack if it was redirected, else as it came. Undefined if none waits. */

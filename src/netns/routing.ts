@@ -111,13 +111,12 @@ function readAll(socket: NetlinkSocket): readonly FoundPart[] {
 }
 
 /**
- * Of a netns without a mark: its routes are only asked for if the policy needs one, or a rule of ours leads to them. What a capture that was
- * cut short between the two leaves behind, a route that no packet is led to, is found by the next look at the netns.
+ * Of a netns without a mark, where nearly always nothing is ours: all of it only if the policy needs routes, or a rule of ours stands there
+ * and leads somewhere. What else a capture that was cut short may leave behind leads no packet anywhere, and the next look finds it.
  */
 function readFresh(socket: NetlinkSocket, { markedToLocal }: Routing): readonly FoundPart[] {
-  const [addresses, rules] = [dump(socket, 'address'), dump(socket, 'rule')];
-  const needsRoutes = markedToLocal !== undefined || rules.some(({ ours }) => ours);
-  return [...addresses, ...(needsRoutes ? dump(socket, 'route') : []), ...rules];
+  const isBare = markedToLocal === undefined && !dump(socket, 'rule').some(({ ours }) => ours);
+  return isBare ? [] : readAll(socket);
 }
 
 function dump(socket: NetlinkSocket, kind: RoutingPart['kind']): FoundPart[] {
@@ -133,11 +132,11 @@ function dump(socket: NetlinkSocket, kind: RoutingPart['kind']): FoundPart[] {
   throw failure(`list ${kind} entries`, 'they change all the time');
 }
 
-/** False where the netns has no IPv6 and so needs none. */
+/** False if it was there already, or the netns has no IPv6 and so needs none. */
 function make(socket: NetlinkSocket, part: RoutingPart): boolean {
   const errno = ask(socket, creation(part));
-  if (errno === undefined || errno === 'EEXIST') return true;
-  if (lacksFamily(errno, part.family)) return false;
+  if (errno === undefined) return true;
+  if (errno === 'EEXIST' || lacksFamily(errno, part.family)) return false;
   throw failure(`add ${nameOf(part)}`, errno);
 }
 

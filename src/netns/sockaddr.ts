@@ -30,7 +30,9 @@ export function writeAddress(family: Family, address: string): Buffer {
 /** 4 or 16 bytes as an address in its shortest form. */
 export function readAddress(family: Family, bytes: Buffer): string {
   if (family === 4) return [...bytes.subarray(0, 4)].join('.');
-  return shortest(Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(2 * index)));
+  const groups: number[] = [];
+  for (let at = 0; at < 16; at += 2) groups.push(bytes.readUInt16BE(at));
+  return shortest(groups);
 }
 
 /** What the kernel filled in, with the address in its shortest form. */

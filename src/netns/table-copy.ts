@@ -106,8 +106,8 @@ function withoutCounts({ type, value }: Attribute): Attribute {
 }
 
 /**
- * The elements, cut into lists that fit into a message. Ascending: the kernel does not take the end of an interval before its start, and
- * where one interval ends the next may start.
+ * The elements, cut into lists that fit into a message. Ascending, the end of an interval before the start of the next one, as libnftables
+ * sends them.
  */
 function listsOf(elements: readonly Buffer[]): Buffer[] | undefined {
   if (elements.some((element) => !attributesOf(element).every(({ type }) => ELEMENT_ATTRIBUTES.has(type)))) {
