@@ -11,7 +11,7 @@ const allowed = {
   ruleset: ['capture'],
   backend: ['ruleset'],
   netns: ['ruleset'],
-  sandbox: ['pod'],
+  sandbox: ['pod', 'telemetry'],
   kube: [],
   telemetry: [],
   admission: ['pod', 'enrollment', 'capture'],

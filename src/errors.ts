@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   RuntimeReply: 'The container runtime answered with something that cannot be used.',
   SandboxMissing: 'The runtime has no ready sandbox for the pod yet.',
   SandboxReplaced: 'The sandbox was replaced while the pod was being captured.',
+  PodUnseen: 'The runtime makes a pod that the API server has not told of.',
   ApiUnavailable: 'The API server cannot be reached.',
   ApiRefused: 'The API server refused the request.',
   ApiReply: 'The API server answered with something that cannot be used.',

@@ -37,6 +37,7 @@ function running() {
   const stop = new AbortController();
   const next = { turn: { kind: 'settled' } as Turn };
   const quiet = () => undefined;
+  const hooks = { served: 0, changes: 0 };
   const done = runAgent(
     {
       pods: pods.watched,
@@ -46,6 +47,16 @@ function running() {
       reconcile: (key) => {
         turns.push(key);
         return Promise.resolve(next.turn);
+      },
+      onChange: () => {
+        hooks.changes += 1;
+      },
+      onHousekeeping: quiet,
+      serveHooks: (signal) => {
+        hooks.served += 1;
+        return new Promise((resolve) => {
+          signal.addEventListener('abort', () => resolve());
+        });
       },
       onQueue: quiet,
       health,
@@ -67,7 +78,19 @@ function running() {
   const settle = async () => {
     for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
   };
-  return { pods, namespaces, health, metrics, turns, delays, sleeps, next, settle, end: () => (stop.abort(), done) };
+  return {
+    hooks,
+    pods,
+    namespaces,
+    health,
+    metrics,
+    turns,
+    delays,
+    sleeps,
+    next,
+    settle,
+    end: () => (stop.abort(), done),
+  };
 }
 
 describe('the loop', () => {
@@ -83,6 +106,18 @@ describe('the loop', () => {
     await agent.settle();
     expect(agent.turns).toEqual(['default/a']);
     expect(agent.health.missing()).toEqual([]);
+    await agent.end();
+  });
+
+  it('takes hooks of the runtime only when both collections are known, and lets them know of every change', async () => {
+    const agent = running();
+    agent.pods.changed('default/a');
+    agent.pods.synced();
+    expect(agent.hooks).toEqual({ served: 0, changes: 1 });
+    agent.namespaces.synced();
+    agent.namespaces.synced();
+    agent.namespaces.changed('default');
+    expect(agent.hooks).toEqual({ served: 1, changes: 2 });
     await agent.end();
   });
 

@@ -24,6 +24,12 @@ export interface AgentOptions {
   readonly sandboxes: SandboxWatch;
   readonly records: Records;
   readonly reconcile: (key: string) => Promise<Turn>;
+  /** Called after each change of a pod or Namespace, once it is in its store. */
+  readonly onChange: () => void;
+  /** Serves the hooks of the runtime until `signal` aborts. Not before both collections are known: a hook must not wait for a first list. */
+  readonly serveHooks: (signal: AbortSignal) => Promise<void>;
+  /** Every few seconds, for measurements of others. */
+  readonly onHousekeeping: () => void;
   /** Filled in by the caller so that the sandbox watch can wake keys of a queue that is made here. */
   readonly onQueue: (wake: (key: string) => void) => void;
   readonly health: Health;
@@ -48,6 +54,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const synced = { pods: false, namespaces: false };
   /** Pods that were there at the start and have not been reconciled yet. */
   let initial: Set<string> | undefined;
+  let hooks: Promise<void> | undefined;
 
   const queue = createQueue({
     workers: WORKERS,
@@ -104,16 +111,24 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     health.done('synced');
     initial = new Set([...pods.values()].map(podKey));
     log.info('synced', { pods: initial.size });
+    hooks ??= options.serveHooks(signal);
     if (initial.size === 0) firstRoundDone();
     else for (const key of initial) add(key);
   }
 
+  function onPod(key: string): void {
+    options.onChange();
+    add(key);
+  }
+
   function onNamespace(name: string): void {
+    options.onChange();
     for (const pod of pods.values()) if (pod.namespace === name) add(podKey(pod));
   }
 
   const housekeeping = every(HEARTBEAT_MS, options, signal, () => {
     health.beat();
+    options.onHousekeeping();
     for (const [state, count] of options.records.states()) metrics.set('pods', count, { state });
     for (const [resource, watched] of Object.entries({ pods, namespaces })) {
       metrics.set('watchFailing', watched.failingForMs() / 1000, { resource });
@@ -124,11 +139,12 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   });
   await Promise.all([
     namespaces.run({ onChange: onNamespace, onSynced: () => onSynced('namespaces') }, signal),
-    pods.run({ onChange: add, onSynced: () => onSynced('pods') }, signal),
+    pods.run({ onChange: onPod, onSynced: () => onSynced('pods') }, signal),
     options.sandboxes.run(signal),
     housekeeping,
     resync,
   ]);
+  await hooks;
   // Captured pods stay captured: nothing in a netns is undone when the agent ends.
   await queue.drain();
 }

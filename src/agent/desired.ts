@@ -51,6 +51,16 @@ export function desiredFor(pod: Pod, namespace: Namespace, options: DesiredOptio
   };
 }
 
+/** Would other rules be wanted if the name servers of the pod were known? Where they are not, every query is captured. */
+export function dependsOnNameservers(desired: Desired, pod: Pod, options: DesiredOptions): boolean {
+  // With dnsPolicy None the pod itself says them.
+  if (desired.kind !== 'capture' || desired.policy.dns.value.kind === 'off' || pod.nameservers !== undefined)
+    return false;
+  const { sidecarName } = options.enrollment;
+  const withNone = resolvePolicy(pod, options.defaults, { sidecarName, nameservers: [] });
+  return withNone.ok && withNone.policy.dns.value.kind === 'off';
+}
+
 /** One line that names every setting that could not be used, its value, and what is allowed. */
 export function problemText(problems: readonly Problem[]): string {
   return problems.map((problem) => `${problem.key}=${quoted(problem.value)}: allowed is ${problem.allowed}`).join('; ');

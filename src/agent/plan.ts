@@ -23,6 +23,8 @@ export interface Settled {
   readonly outcome: string;
   /** What the capture found and did; undefined for a refusal. */
   readonly capture: CaptureOutcome | undefined;
+  /** A refusal of a pod that was captured and let go under an earlier policy, whose rules still stand. */
+  readonly keptReady?: boolean;
 }
 
 /** The steps a reconciliation can take, in the order the plan gives them. */

@@ -10,6 +10,7 @@ function sandbox(id: string, podUid: string): Sandbox {
 function harness() {
   let ready: readonly Sandbox[] | Error = [];
   let nowMs = 0;
+  let hooked = false;
   let lists = 0;
   const woken: string[] = [];
   const warnings: string[] = [];
@@ -29,6 +30,7 @@ function harness() {
     },
     wake: (key) => woken.push(key),
     log: { debug: quiet, info: quiet, warn: (message) => warnings.push(message), error: quiet },
+    hooked: () => hooked,
     nowMs: () => nowMs,
     sleep: (ms, signal) =>
       new Promise((resolve) => {
@@ -47,6 +49,9 @@ function harness() {
     },
     at: (ms: number) => {
       nowMs = ms;
+    },
+    hook: (is: boolean) => {
+      hooked = is;
     },
     lists: () => lists,
     /** Ends the current sleep, waits for the look and the next sleep; returns the next sleep's length. */
@@ -100,6 +105,20 @@ describe('sandbox watch', () => {
     expect(fast).toBe(FAST_LOOK_MS);
     expect(patient).toBeGreaterThan(fast);
     expect(idle).toBeGreaterThan(patient);
+    await h.end();
+  });
+
+  it('does not hurry while hooks of the runtime tell of sandboxes, and finds what they missed', async () => {
+    const h = harness();
+    h.hook(true);
+    h.watch.expect('default/a', 'uid-1');
+    expect(await h.look()).toBe(1_000);
+    h.hook(false);
+    expect(await h.look()).toBe(FAST_LOOK_MS);
+    h.hook(true);
+    h.set([sandbox('s1', 'uid-1')]);
+    await h.look();
+    expect(h.woken).toEqual(['default/a']);
     await h.end();
   });
 

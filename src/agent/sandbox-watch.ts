@@ -4,7 +4,7 @@ import type { Log } from '../telemetry/log.ts';
 
 /**
  * Notices new and vanished sandboxes without `GetContainerEvents` (it steals kubelet's events on containerd 1.7 and can block pod creation
- * on 2.x). One ListPodSandbox for the whole node per look: fast while a pod waits for its sandbox, slow otherwise.
+ * on 2.x). One ListPodSandbox for the whole node per look: fast while a pod waits for its sandbox and no hook would tell of it, slow otherwise.
  */
 export interface SandboxWatch {
   /** Wakes `key` as soon as the runtime has a ready sandbox for `runtimeUid`. */
@@ -33,6 +33,8 @@ export function createSandboxWatch(options: {
   readonly runtime: Pick<SandboxRuntime, 'listReady'>;
   readonly wake: (key: string) => void;
   readonly log: Log;
+  /** True while hooks of the runtime (NRI) tell of each sandbox as it is made: then a look finds only what they missed. */
+  readonly hooked: () => boolean;
   readonly nowMs: () => number;
   /** Resolves after the time or when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -47,7 +49,8 @@ export function createSandboxWatch(options: {
     if (failing) return PATIENT_LOOK_MS;
     let delayMs = SLOW_LOOK_MS;
     for (const { sinceMs } of expected.values()) {
-      delayMs = Math.min(delayMs, options.nowMs() - sinceMs < HURRY_FOR_MS ? FAST_LOOK_MS : PATIENT_LOOK_MS);
+      const hurried = !options.hooked() && options.nowMs() - sinceMs < HURRY_FOR_MS;
+      delayMs = Math.min(delayMs, hurried ? FAST_LOOK_MS : PATIENT_LOOK_MS);
     }
     return delayMs;
   }
@@ -94,7 +97,7 @@ export function createSandboxWatch(options: {
       if (expected.get(key)?.runtimeUid === runtimeUid) return;
       expected.set(key, { runtimeUid, sinceMs: options.nowMs() });
       // A slow look may be under way: cut its wait short.
-      if (sleepingMs > FAST_LOOK_MS) hurry.abort();
+      if (sleepingMs > lookDelayMs()) hurry.abort();
     },
     guard: (key, runtimeUid, sandboxId) => {
       expected.delete(key);

@@ -78,7 +78,12 @@ async function refuse(effects: StepEffects, step: StepOf<'refuse'>, context: Ste
   const written = effects.capture.refuse({ netnsPath, podIPs: sandbox.ips, code: step.code, text: step.text });
   const { desired } = context;
   if (desired.kind !== 'ignore')
-    effects.records.settle(context.pod.uid, { sandboxId: sandbox.id, outcome: outcomeOf(desired), capture: undefined });
+    effects.records.settle(context.pod.uid, {
+      sandboxId: sandbox.id,
+      outcome: outcomeOf(desired),
+      capture: undefined,
+      keptReady: written === 'keptReady',
+    });
   effects.log.warn('refused', {
     pod: podKey(context.pod),
     sandbox: sandbox.id,

@@ -84,6 +84,7 @@ export const ALIASES: Readonly<Record<string, string>> = { f: 'filename', n: 'na
 /** Flags with few possible values, for completion; a test compares with what their parsers take. */
 export const CHOICES: Readonly<Record<string, readonly string[]>> = {
   backend: BACKEND_CHOICES,
+  nri: ['auto', 'off'],
   containerRuntime: ['auto', 'containerd', 'crio'],
   enableInboundIpv6: ['true', 'false'],
   enroll: ['annotated', 'injected'],

@@ -4,8 +4,16 @@ import { orThrow } from '../capture/parsed.ts';
 import type { InterceptionMode } from '../capture/policy.ts';
 import { parsePorts } from '../capture/ports.ts';
 import { LOG_LEVELS } from '../telemetry/log.ts';
-import { flag } from './flag.ts';
-import { absolutePathOrEmpty, kubernetesName, kubernetesNames, oneOf, trueOrFalse, wholeNumber } from './values.ts';
+import { flag, type Values } from './flag.ts';
+import {
+  absolutePath,
+  absolutePathOrEmpty,
+  kubernetesName,
+  kubernetesNames,
+  oneOf,
+  trueOrFalse,
+  wholeNumber,
+} from './values.ts';
 
 const MODES: readonly InterceptionMode[] = ['REDIRECT', 'TPROXY', 'NONE'];
 
@@ -110,6 +118,22 @@ export const RUN_FLAGS = {
     parse: absolutePathOrEmpty,
     fallback: '',
   }),
+  nri: flag({
+    name: 'nri',
+    placeholder: 'WHEN',
+    brief:
+      'auto: capture in the hooks of the runtime wherever its NRI socket is, and keep looking for it. off: find sandboxes by CRI alone',
+    parse: oneOf(['auto', 'off'] as const),
+    fallback: 'auto',
+  }),
+  nriSocket: flag({
+    name: 'nri-socket',
+    placeholder: 'PATH',
+    brief:
+      "Socket on which the runtime takes plugins (NRI); it need not be there, and may come later. Its directory must be the node's",
+    parse: absolutePath,
+    fallback: '/var/run/nri/nri.sock',
+  }),
   metricsPort: flag({
     name: 'metrics-port',
     placeholder: 'PORT',
@@ -162,3 +186,5 @@ export const RUN_FLAGS = {
   ...BACKEND_FLAGS,
   ...POLICY_FLAGS,
 };
+
+export type RunConfig = Values<typeof RUN_FLAGS>;

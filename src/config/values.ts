@@ -41,6 +41,12 @@ export function kubernetesNames(raw: string): readonly string[] {
   return raw.split(',').map((name) => kubernetesName(name.trim()));
 }
 
+/** An absolute path without `..`. */
+export function absolutePath(raw: string): string {
+  if (raw === '') throw new Error('an absolute path without ".."');
+  return absolutePathOrEmpty(raw);
+}
+
 /** An absolute path without `..`, or empty. */
 export function absolutePathOrEmpty(raw: string): string {
   if (raw === '') return raw;

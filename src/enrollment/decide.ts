@@ -29,6 +29,13 @@ export function decide(pod: Pod, namespace: Namespace, options: EnrollmentOption
   );
 }
 
+/** Could the pod be captured at all, whatever is asked for? A proxy is there, and nobody else writes the rules. */
+export function isCapturable(pod: Pod, options: EnrollmentOptions): boolean {
+  return (
+    notOurKind(pod, options) === undefined && notAProxy(pod, options) === undefined && selfCaptured(pod) === undefined
+  );
+}
+
 function notOurKind(pod: Pod, options: EnrollmentOptions): Decision | undefined {
   if (pod.hostNetwork) return ignore('HostNetwork', 'hostNetwork is true');
   if (pod.phase !== 'Pending' && pod.phase !== 'Running')

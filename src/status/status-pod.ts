@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { CAPTURE_ANNOTATION, MESSAGE_ANNOTATION, STATUS_ANNOTATION } from '../agent/report.ts';
-import { argumentCarrier } from '../capture/istio-arguments.ts';
+import { gateName } from '../capture/gate-container.ts';
 import { parsePod } from '../pod/parse-pod.ts';
 import type { Pod } from '../pod/pod.ts';
 import { plainText } from './plain-text.ts';
@@ -38,9 +38,6 @@ export interface Report {
   readonly atMs: number | undefined;
   readonly tookMs: number | undefined;
 }
-
-/** Name of the chart's gate; others are known by what they run. */
-const GATE_NAME = 'istio-pod-network-controller-gate';
 
 const time = v.nullish(v.string());
 const ContainerStatusShape = v.object({
@@ -110,14 +107,6 @@ function gateOf(pod: Pod, statuses: readonly v.InferOutput<typeof ContainerStatu
   }
   if (state?.waiting) return { ...base, state: 'waiting', reason: plainText(state.waiting.reason ?? '') };
   return { ...base, state: 'unknown' };
-}
-
-function gateName(pod: Pod): string | undefined {
-  if (pod.initContainers.some(({ name }) => name === GATE_NAME)) return GATE_NAME;
-  const carrier = argumentCarrier(pod)?.container.name;
-  if (carrier !== undefined && carrier !== 'istio-init') return carrier;
-  // Written by hand: `args: [init, …]`, or the verb at the end of `command`.
-  return pod.initContainers.find(({ command, args }) => (args[0] ?? command.at(-1)) === 'init')?.name;
 }
 
 function reportOf(annotations: Pod['annotations']): Report {

@@ -55,7 +55,8 @@ function netnsPathIn(document: JsonObject, sandboxId: string): string | undefine
   return path;
 }
 
-function isPlainAbsolutePath(path: string): boolean {
+/** A path that names one place, whatever the current folder. */
+export function isPlainAbsolutePath(path: string): boolean {
   if (!path.startsWith('/') || path.length > PATH_CHARACTERS_MAX || path.includes('\0')) return false;
   return !path.split('/').includes('..');
 }

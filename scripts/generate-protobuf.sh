@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes src/sandbox/cri/gen/ from src/sandbox/cri/proto/ with pinned tools, installed in a temporary folder and removed afterwards.
+# Makes the gen/ beside each proto/ of src/sandbox (CRI, NRI) with pinned tools, installed in a temporary folder and removed afterwards.
 set -eu
 BUF=1.75.0
 PROTOC_GEN_ES=2.17.0
@@ -22,9 +22,10 @@ plugins:
     # erasable_syntax: no TypeScript enums, so that Node runs the file as it is.
     opt: [target=ts, erasable_syntax=true]
 YAML
-mkdir proto
-cp "$root/src/sandbox/cri/proto/api.proto" proto/
-PATH=$work/node_modules/.bin:$PATH buf generate proto
-rm -rf "$root/src/sandbox/cri/gen"
-mkdir -p "$root/src/sandbox/cri/gen"
-cp gen/api_pb.ts "$root/src/sandbox/cri/gen/api_pb.ts"
+for interface in cri nri; do
+  rm -rf proto
+  cp -r "$root/src/sandbox/$interface/proto" proto
+  PATH=$work/node_modules/.bin:$PATH buf generate proto
+  rm -rf "$root/src/sandbox/$interface/gen"
+  cp -r gen "$root/src/sandbox/$interface/gen"
+done
