@@ -146,7 +146,8 @@ describe('failures', () => {
     let hang = true;
     const { runtime } = await start({
       trouble: () => (hang ? new Promise(() => {}) : undefined),
-      timeoutMs: 100,
+      // The next call must be answered within it, on a busy machine too.
+      timeoutMs: 1_000,
     });
     expect(await failureOf(runtime.listReady())).toMatchObject(
       says('RuntimeUnavailable', /did not answer ListPodSandbox/),
