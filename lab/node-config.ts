@@ -79,6 +79,9 @@ disabled_plugins = ["io.containerd.tracing.processor.v1.otlp", "io.containerd.in
   socket_path = "${nriSocket}"
   plugin_path = "${join(data.directory, 'nri', 'plugins')}"
   plugin_config_path = "${join(data.directory, 'nri', 'conf.d')}"
+  # For pods without a gate. It concerns those alone that require a plugin by annotation.
+  [plugins."io.containerd.nri.v1.nri".default_validator]
+    enable = true
 [plugins."io.containerd.internal.v1.opt"]
   path = "${join(data.directory, 'opt')}"
 `;

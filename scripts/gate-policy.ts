@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Expression } from '../src/admission/expression.ts';
-import { gatedInits, isOptedOut, mustChange, usesHostNetwork } from '../src/admission/gate-rule.ts';
-import { CONDITIONS, REFUSALS } from '../src/admission/gated-rule.ts';
+import { isOptedOut, usesHostNetwork } from '../src/admission/gate-rule.ts';
+import { CONDITIONS, type Refusal, REFUSALS } from '../src/admission/gated-rule.ts';
+import { HELD_CONDITIONS, HELD_REFUSALS } from '../src/admission/held-rule.ts';
+import { type GateMode, POD_CHANGES } from '../src/admission/pod-change.ts';
 import { namedIn, toCel } from '../src/admission/to-cel.ts';
 import { ISTIO_VALUES, istioValues } from './gate-template.ts';
 
@@ -15,6 +17,7 @@ const GATE_TEMPLATE = 'chart/istio-pod-network-controller/templates/_gate.tpl';
 /** What the chart puts in where the rule names a setting. */
 const PLACEHOLDERS: Readonly<Record<string, string>> = {
   name: "'{{ .Values.gate.containerName }}'",
+  nodeSelector: '{{ .Values.gate.nodeSelector | default dict | toJson }}',
   sidecarName: "'{{ .Values.agent.sidecarName }}'",
   enroll: "'{{ .Values.agent.enroll }}'",
   image: '{{ include "image" . | toJson }}',
@@ -25,31 +28,72 @@ const PLACEHOLDERS: Readonly<Record<string, string>> = {
 
 /** The text of `_gate.tpl`. */
 function gateTemplate(): string {
-  const mutation = [mustChange, gatedInits];
-  const refusals = REFUSALS.flatMap(({ when, message }) => [when, message]);
   return [
-    '{{/* Generated from src/admission/gate-rule.ts and gated-rule.ts by node scripts/gate-policy.ts: change it there. */}}',
+    '{{/* Generated from src/admission/*-rule.ts and pod-change.ts by node scripts/gate-policy.ts: change it there. */}}',
     CEL_VALUE,
     definition('gate.matchConditions', [
       condition('not-host-network', not(usesHostNetwork)),
       condition('not-opted-out', not(isOptedOut)),
     ]),
-    definition('gate.variables', variables(mutation)),
-    definition('gate.mutation', [mutationCel()]),
-    definition(
-      'gate.refusals.matchConditions',
-      Object.entries(CONDITIONS).map(([name, expression]) => condition(name, expression)),
-    ),
-    definition('gate.refusals.variables', variables(refusals)),
-    definition('gate.refusals.validations', REFUSALS.map(validation)),
+    ...MODES.flatMap((mode) => mutationOf(mode)),
+    definition('gate.refusals.matchConditions', conditions(CONDITIONS)),
+    ...MODES.flatMap((mode) => refusalsOf(`gate.refusals.${mode}`, REFUSALS[mode])),
+    definition('gate.held.matchConditions', conditions(HELD_CONDITIONS)),
+    ...refusalsOf('gate.held', HELD_REFUSALS),
     '',
   ].join('\n\n');
 }
 
+const MODES: readonly GateMode[] = ['container', 'runtime'];
+
+function mutationOf(mode: GateMode): readonly string[] {
+  const { when, initContainers, annotations, nodeSelector } = POD_CHANGES[mode];
+  const all = mode === 'container' ? [when, initContainers] : [when, initContainers, annotations, nodeSelector];
+  return [
+    definition(`gate.mutation.${mode}.variables`, variables(all)),
+    definition(`gate.mutation.${mode}`, [mode === 'container' ? mutationCel() : gatelessCel()]),
+  ];
+}
+
+function refusalsOf(name: string, refusals: readonly Refusal[]): readonly string[] {
+  return [
+    definition(`${name}.variables`, variables(refusals.flatMap(({ when, message }) => [when, message]))),
+    definition(`${name}.validations`, refusals.map(validation)),
+  ];
+}
+
 /** The new list is given as maps of `dyn` values: inside a plain list an Object literal makes kube-apiserver 1.36.3 panic. */
 function mutationCel(): string {
-  const patch = `JSONPatch{\n  op: 'replace',\n  path: '/spec/initContainers',\n  value: ${after(cel(gatedInits))}\n}`;
-  return `${cel(mustChange)} ? [\n${indented(patch, 2)}\n] : []`;
+  const { when, initContainers } = POD_CHANGES.container;
+  return `${cel(when)} ? [\n${indented(initContainersPatch(initContainers), 2)}\n] : []`;
+}
+
+/** Nothing of it but the list of init containers is there for sure: a map that is missing is made before keys are put into it. */
+function gatelessCel(): string {
+  const { when, initContainers, annotations, nodeSelector } = POD_CHANGES.runtime;
+  const patches = [
+    `[\n${indented(initContainersPatch(initContainers), 2)}\n]`,
+    ...mapPatches('metadata', 'annotations', annotations),
+    ...mapPatches('spec', 'nodeSelector', nodeSelector),
+  ];
+  return `(${cel(when)}) ? (\n${indented(patches.join(' +\n'), 2)}\n) : []`;
+}
+
+function initContainersPatch(initContainers: Expression): string {
+  return `JSONPatch{\n  op: 'replace',\n  path: '/spec/initContainers',\n  value: ${after(cel(initContainers))}\n}`;
+}
+
+function mapPatches(parent: string, field: string, pairs: Expression): readonly string[] {
+  const path = `/${parent}/${field}`;
+  return [
+    `(has(object.${parent}.${field}) ? [] : [JSONPatch{op: 'add', path: '${path}', value: {}}])`,
+    [
+      `(${cel(pairs)}).map(`,
+      '  pair,',
+      `  JSONPatch{op: 'add', path: '${path}/' + jsonpatch.escapeKey(pair[0]), value: pair[1]}`,
+      ')',
+    ].join('\n'),
+  ];
 }
 
 function variables(expressions: readonly Expression[]): readonly string[] {
@@ -63,7 +107,11 @@ function condition(name: string, expression: Expression): string {
   return `- name: ${name}\n  ${block('expression', inline)}`;
 }
 
-function validation({ when, message }: (typeof REFUSALS)[number]): string {
+function conditions(all: Readonly<Record<string, Expression>>): readonly string[] {
+  return Object.entries(all).map(([name, expression]) => condition(name, expression));
+}
+
+function validation({ when, message }: Refusal): string {
   return [
     `- ${block('expression', cel(not(when)))}`,
     '  reason: Forbidden',

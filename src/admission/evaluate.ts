@@ -31,6 +31,14 @@ function valueOf(e: Expression, frame: Frame): unknown {
       return once(e.name, frame, () => value(e.is));
     case 'read':
       return sameType(readSteps(value(e.of), e.steps), value(e.fallback));
+    case 'lookup':
+      return sameType(readSteps(value(e.of), [`?${asString(value(e.key))}`]), value(e.fallback));
+    case 'keys':
+      return Object.keys(asObject(value(e.of)));
+    case 'matches':
+      return new RegExp(e.pattern).test(asString(value(e.of)));
+    case 'replace':
+      return asString(value(e.of)).replaceAll(e.from, () => e.to);
     case 'has':
       return Object.hasOwn(asObject(value(e.of)), e.key);
     case 'equals':

@@ -13,7 +13,11 @@ export type Expression =
   | { readonly kind: 'element'; readonly name: string }
   | { readonly kind: 'named'; readonly name: string; readonly why: string; readonly is: Expression }
   | { readonly kind: 'read'; readonly of: Expression; readonly steps: readonly string[]; readonly fallback: Expression }
+  | { readonly kind: 'lookup'; readonly of: Expression; readonly key: Expression; readonly fallback: Expression }
+  | { readonly kind: 'keys'; readonly of: Expression }
   | { readonly kind: 'has'; readonly of: Expression; readonly key: string }
+  | { readonly kind: 'matches'; readonly of: Expression; readonly pattern: string }
+  | { readonly kind: 'replace'; readonly of: Expression; readonly from: string; readonly to: string }
   | { readonly kind: 'equals'; readonly left: Expression; readonly right: Expression }
   | { readonly kind: 'in'; readonly item: Expression; readonly list: Expression }
   | { readonly kind: 'not'; readonly of: Expression }
@@ -89,6 +93,26 @@ export function read(
 
 export const NO_ITEMS: Expression = { kind: 'list', items: [] };
 export const NO_FIELDS: Expression = { kind: 'object', fields: [] };
+
+/** The value of a key that is itself an expression, or the fallback, as with `read`. */
+export function lookup(of: Expression, key: Expression, fallback: string): Expression {
+  return { kind: 'lookup', of, key, fallback: literal(fallback) };
+}
+
+/** The keys of a map, to loop over: in CEL a loop over a map is one over its keys. */
+export function keys(of: Expression): Expression {
+  return { kind: 'keys', of };
+}
+
+/** The text has a part that matches. The pattern means the same in RE2 and in JavaScript, and holds no line end. */
+export function matches(of: Expression, pattern: string): Expression {
+  return { kind: 'matches', of, pattern };
+}
+
+/** Every `from` of a text by `to`. */
+export function replace(of: Expression, from: string, to: string): Expression {
+  return { kind: 'replace', of, from, to };
+}
 
 /** The key is there, whatever its value. */
 export function has(of: Expression, key: string): Expression {

@@ -46,7 +46,7 @@ export const annotations = named(
   'A map that may be empty.',
   read(pod, ['metadata', '?annotations'], NO_FIELDS),
 );
-const labels = named('labels', 'A map that may be empty.', read(pod, ['metadata', '?labels'], NO_FIELDS));
+export const labels = named('labels', 'A map that may be empty.', read(pod, ['metadata', '?labels'], NO_FIELDS));
 export const inits = named('inits', 'A list that may be empty.', read(pod, ['spec', '?initContainers'], NO_ITEMS));
 export const choice = named(
   'choice',
@@ -68,13 +68,7 @@ export const namespaceAsks = named(
 export const wanted = named(
   'wanted',
   "The pod's own word counts first; a pod that says neither yes nor no follows its Namespace, and then the operator.",
-  or(
-    equals(choice, 'true'),
-    and(
-      not(equals(choice, 'false')),
-      or(namespaceAsks, and(equals(setting('enroll'), 'injected'), has(annotations, INJECTED_ANNOTATION))),
-    ),
-  ),
+  isWanted(choice, annotations),
 );
 
 export const proxies = named(
@@ -90,8 +84,7 @@ export const capturable = named(
   'Pods that the agent would ignore must not wait for it. The injector reads the label before the annotation, too.',
   and(
     not(usesHostNetwork),
-    ...OPENSHIFT_BUILD_ANNOTATIONS.map((key) => not(has(annotations, key))),
-    not(equals(read(labels, [`?${INJECT_KEY}`], read(annotations, [`?${INJECT_KEY}`], '')), 'false')),
+    ...keepsIn(annotations, labels),
     not(isEmpty(proxies)),
     all(proxies, 'c', (c) =>
       and(
@@ -102,17 +95,17 @@ export const capturable = named(
   ),
 );
 
-const replaced = named(
+export const replaced = named(
   'replaced',
   "Istio's init containers, whose place the gate takes; the first hands down what Istio resolved for this pod.",
   filter(inits, 'c', (c) => isIn(read(c, ['name'], ''), list(...REPLACED))),
 );
-const gates = named(
+export const gates = named(
   'gates',
   'A gate that is there already.',
   filter(inits, 'c', (c) => equals(read(c, ['name'], ''), GATE_NAME)),
 );
-const others = named(
+export const others = named(
   'others',
   'Everything else, in its order.',
   filter(inits, 'c', (c) => not(isIn(read(c, ['name'], ''), list(...REPLACED, GATE_NAME)))),
@@ -158,14 +151,24 @@ export const hasWork = named(
   or(not(isEmpty(replaced)), and(not(isEmpty(gates)), not(equals(read(inits, ['?0', '?name'], ''), GATE_NAME)))),
 );
 
-/** The gate goes into this pod. */
-export const mustChange = and(hasWork, wanted, capturable);
+/** By the word of a pod, which is one of its annotations, and whoever else may ask. */
+export function isWanted(word: Expression, ofPod: Expression): Expression {
+  return or(
+    equals(word, 'true'),
+    and(
+      not(equals(word, 'false')),
+      or(namespaceAsks, and(equals(setting('enroll'), 'injected'), has(ofPod, INJECTED_ANNOTATION))),
+    ),
+  );
+}
 
-/**
- * The init containers of a pod that must change. The gate is the first, because kubelets with kubernetes#124002 rerun only the first
- * one after a sandbox was re-created.
- */
-export const gatedInits = concat(choose(isEmpty(replaced), gates, list(gateContainer)), others);
+/** Nothing in annotations and labels makes the agent ignore the pod. */
+export function keepsIn(ofPod: Expression, labelsOfPod: Expression): readonly Expression[] {
+  return [
+    ...OPENSHIFT_BUILD_ANNOTATIONS.map((key) => not(has(ofPod, key))),
+    not(equals(read(labelsOfPod, [`?${INJECT_KEY}`], read(ofPod, [`?${INJECT_KEY}`], '')), 'false')),
+  ];
+}
 
 /** An environment variable with that name and literal value. */
 export function hasValue(variable: Expression, name: string, value: string): Expression {

@@ -10,7 +10,9 @@ import {
   isEmpty,
   isIn,
   join,
+  keys,
   list,
+  lookup,
   map,
   named,
   NO_ITEMS,
@@ -31,6 +33,8 @@ import {
   usesHostNetwork,
   wanted,
 } from './gate-rule.ts';
+import { requiresPluginIn, selectsNodes } from './gateless-rule.ts';
+import { type GateMode, isObstructed, obstacle } from './pod-change.ts';
 
 /** A reason to refuse a pod. */
 export interface Refusal {
@@ -88,53 +92,98 @@ const changesAnImage = exists(read(input('object'), ['spec', '?initContainers'],
 
 const WAYS_OUT = `Leave the pod out by annotating it ${INITIALIZE_ANNOTATION}: "false", or switch this check off with --set policies.gate=false.`;
 
-export const REFUSALS: readonly Refusal[] = [
-  {
-    when: and(asks, keepsIstioInit),
-    message: concat(
-      'this pod keeps istio-init, which is privileged: nothing put the gate in its place. See that what does is installed and runs ' +
-        '(value gate.carrier of the chart), or run gate-pod on the manifest. ',
-      WAYS_OUT,
-    ),
-  },
-  {
-    when: and(asks, not(keepsIstioInit), not(capturesNothing), isEmpty(gates)),
-    message: concat(
-      'this pod asks for capture and has no gate: its containers would start before its traffic is captured (init containers: ',
-      initNames,
-      '). Let Istio inject it and the gate take the place of istio-init (value gate.carrier of the chart), or run gate-pod on the manifest. ',
-      WAYS_OUT,
-    ),
-  },
-  {
-    when: and(asks, not(keepsIstioInit), not(isEmpty(gates)), not(isGate(inits, '?0'))),
-    message: concat(
-      'the gate must be the first init container, for of a restarted pod kubelet may run only that one again (init containers: ',
-      initNames,
-      '). Move it to the front, or let gate-pod do it. ',
-      WAYS_OUT,
-    ),
-  },
-  {
-    // Whether the pod is wanted does not count for our own gate: who may swap its image may as well change the annotation first.
-    when: and(
-      isUpdate,
-      exists(inits, 'c', (c) =>
-        and(
-          or(
-            equals(read(c, ['name'], ''), GATE_NAME),
-            and(equals(read(c, ['name'], ''), VALIDATION), or(namespaceAsks, wanted)),
-          ),
-          isChanged(c, oldInits),
+const heldByRuntime = named(
+  'heldByRuntime',
+  'The runtime creates none of its containers while our plugin is away.',
+  requiresPluginIn(annotations),
+);
+
+/** A new pod that nothing of its own holds back. */
+const hasNoGate = and(asks, not(keepsIstioInit), not(capturesNothing), isEmpty(gates));
+
+const NOT_REPLACED: Refusal = {
+  when: and(asks, keepsIstioInit),
+  message: concat(
+    'this pod keeps istio-init, which is privileged: nothing put the gate in its place. See that what does is installed and runs ' +
+      '(value gate.carrier of the chart), or run gate-pod on the manifest. ',
+    WAYS_OUT,
+  ),
+};
+
+const NO_GATE: Refusal = {
+  when: hasNoGate,
+  message: concat(
+    'this pod asks for capture and has no gate: its containers would start before its traffic is captured (init containers: ',
+    initNames,
+    '). Let Istio inject it and the gate take the place of istio-init (value gate.carrier of the chart), or run gate-pod on the manifest. ',
+    WAYS_OUT,
+  ),
+};
+
+const NOT_FIRST: Refusal = {
+  when: and(asks, not(keepsIstioInit), not(isEmpty(gates)), not(isGate(inits, '?0'))),
+  message: concat(
+    'the gate must be the first init container, for of a restarted pod kubelet may run only that one again (init containers: ',
+    initNames,
+    '). Move it to the front, or let gate-pod do it. ',
+    WAYS_OUT,
+  ),
+};
+
+const OTHER_IMAGE: Refusal = {
+  // Whether the pod is wanted does not count for our own gate: who may swap its image may as well change the annotation first.
+  when: and(
+    isUpdate,
+    exists(inits, 'c', (c) =>
+      and(
+        or(
+          equals(read(c, ['name'], ''), GATE_NAME),
+          and(equals(read(c, ['name'], ''), VALIDATION), or(namespaceAsks, wanted)),
         ),
+        isChanged(c, oldInits),
       ),
     ),
-    message: concat(
-      'the image of the gate must not change in a pod: the gate is what holds the containers back until traffic is captured. ' +
-        'Delete the pod and let it be created anew, or switch this check off with --set policies.gate=false.',
+  ),
+  message: concat(
+    'the image of the gate must not change in a pod: the gate is what holds the containers back until traffic is captured. ' +
+      'Delete the pod and let it be created anew, or switch this check off with --set policies.gate=false.',
+  ),
+};
+
+const OBSTRUCTED: Refusal = {
+  when: and(asks, isObstructed),
+  message: concat('this pod cannot do without a gate: ', obstacle, '. ', WAYS_OUT),
+};
+
+const NOT_HELD: Refusal = {
+  when: and(hasNoGate, not(heldByRuntime)),
+  message: concat(
+    'this pod asks for capture and nothing would hold it back: it has no gate (init containers: ',
+    initNames,
+    '), and not all that the container runtime goes by (annotations required-plugins.noderesource.dev) names istio-pod-network-controller, ' +
+      'as JSON. Let Istio inject it (value gate.carrier of the chart), or run gate-pod on the manifest. ',
+    WAYS_OUT,
+  ),
+};
+
+const NO_SUCH_NODE: Refusal = {
+  when: and(hasNoGate, heldByRuntime, not(selectsNodes)),
+  message: concat(
+    'this pod has no gate and may come to a node whose container runtime does not hold it back: its nodeSelector lacks ',
+    join(
+      map(keys(setting('nodeSelector')), 'k', (k) => concat(k, '=', lookup(setting('nodeSelector'), k, ''))),
+      ', ',
     ),
-  },
-];
+    ' (value gate.nodeSelector of the chart). Let gate-pod write it. ',
+    WAYS_OUT,
+  ),
+};
+
+/** The first that holds is what is said. */
+export const REFUSALS: Readonly<Record<GateMode, readonly Refusal[]>> = {
+  container: [NOT_REPLACED, NO_GATE, NOT_FIRST, OTHER_IMAGE],
+  runtime: [OBSTRUCTED, NOT_REPLACED, NOT_HELD, NO_SUCH_NODE, NOT_FIRST, OTHER_IMAGE],
+};
 
 /** What must hold of a pod for the policy to look at it at all, by the name of the condition. Written without variables. */
 export const CONDITIONS: Readonly<Record<string, Expression>> = {

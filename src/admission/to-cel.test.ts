@@ -14,9 +14,12 @@ import {
   isEmpty,
   isIn,
   join,
+  keys,
   list,
   literal,
+  lookup,
   map,
+  matches,
   named,
   NO_ITEMS,
   not,
@@ -24,6 +27,7 @@ import {
   onlyWhen,
   or,
   read,
+  replace,
   setting,
 } from './expression.ts';
 import { namedIn, toCel } from './to-cel.ts';
@@ -31,6 +35,8 @@ import { namedIn, toCel } from './to-cel.ts';
 const pod = { metadata: { labels: { "it's": 'a\\b', long: 'x'.repeat(120) } }, spec: { numbers: [3, 1, 2], none: [] } };
 const inputs = { object: pod, oldObject: null, namespaceObject: {}, request: { operation: 'CREATE' as const } };
 const settings = {
+  mode: 'container',
+  nodeSelector: { a: 'b', "it's": '1' },
   name: "o'clock",
   image: 'a\\b',
   imagePullPolicy: 'Always',
@@ -65,6 +71,11 @@ const EXPRESSIONS: Readonly<Record<string, Expression>> = {
     map(list('a', 'b'), 'x', (x) => concat(x, '!')),
     ', ',
   ),
+  'keys of a map': filter(keys(labels), 'k', (k) => equals(lookup(labels, k, ''), 'a\\b')),
+  'keys of a setting': map(keys(setting('nodeSelector')), 'k', (k) => list(k, lookup(setting('nodeSelector'), k, ''))),
+  'a key that is not there': list(lookup(labels, literal('none'), 'x'), lookup(labels, literal("it's"), 'x')),
+  'what a text holds': list(matches(long, '^x+$'), matches(read(labels, ["?it's"], ''), '\\\\'), matches(long, 'y')),
+  'what is replaced in a text': replace(replace(literal('a\\\n\t"$&'), '\\', '\\\\'), '\n', "\\n'"),
   'an empty list': list(equals(numbers, NO_ITEMS), isEmpty(read(input('object'), ['spec', '?none'], NO_ITEMS))),
   'an index': list(read(numbers, ['?1'], 0), read(numbers, ['?9'], 7)),
   'fields that are there and not': object({

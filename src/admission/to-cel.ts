@@ -51,6 +51,14 @@ function celOf(e: Expression, options: CelOptions): string {
       return options.named === 'variable' ? `variables.${e.name}` : cel(e.is);
     case 'read':
       return `${operand(e.of)}${e.steps.map(stepCel).join('')}${e.steps.some(isOptional) ? `.orValue(${cel(e.fallback)})` : ''}`;
+    case 'lookup':
+      return `${operand(e.of)}[?${cel(e.key)}].orValue(${cel(e.fallback)})`;
+    case 'keys':
+      return operand(e.of);
+    case 'matches':
+      return `${operand(e.of)}.matches(${quoted(e.pattern)})`;
+    case 'replace':
+      return `${operand(e.of)}.replace(${quoted(e.from)}, ${quoted(e.to)})`;
     case 'has':
       return `${quoted(e.key)} in ${operand(e.of)}`;
     case 'equals':
@@ -112,7 +120,13 @@ function branchCel(e: Expression, options: CelOptions): string {
 
 function isText(e: Expression): boolean {
   if (e.kind === 'literal') return typeof e.value === 'string';
-  return e.kind === 'join' || (e.kind === 'concat' && e.parts.every(isText)) || (e.kind === 'choose' && isText(e.then));
+  return (
+    e.kind === 'join' ||
+    e.kind === 'lookup' ||
+    e.kind === 'replace' ||
+    (e.kind === 'concat' && e.parts.every(isText)) ||
+    (e.kind === 'choose' && isText(e.then))
+  );
 }
 
 function asDyn(cel: string): string {
@@ -130,8 +144,10 @@ function stepCel(step: string): string {
   return /^[A-Za-z]\w*$/.test(key) ? `.${mark}${key}` : `[${mark}${quoted(key)}]`;
 }
 
+/** Line ends and tabs by name: a CEL text of one line cannot hold the first. */
 function quoted(text: string): string {
-  return `'${text.replaceAll(/[\\']/g, '\\$&')}'`;
+  const escaped = text.replaceAll(/[\\']/g, '\\$&');
+  return `'${escaped.replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t')}'`;
 }
 
 function enclosed(open: string, parts: readonly string[], close: string): string {
@@ -164,8 +180,13 @@ function childrenOf(e: Expression): readonly Expression[] {
       return [e.is];
     case 'read':
       return [e.of, e.fallback];
+    case 'lookup':
+      return [e.of, e.key, e.fallback];
     case 'has':
+    case 'keys':
+    case 'matches':
     case 'not':
+    case 'replace':
       return [e.of];
     case 'equals':
       return [e.left, e.right];

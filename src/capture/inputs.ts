@@ -1,4 +1,5 @@
 import type { Container, EnvironmentVariable, Pod } from '../pod/pod.ts';
+import { type CarriedArguments, carriedArguments } from './carried-arguments.ts';
 import { argumentCarrier, type IstioArguments, readIstioArguments } from './istio-arguments.ts';
 import { SKIP_RULE_APPLY } from './istio-flags.ts';
 import { type Parser, TEXT_CHARACTERS_MAX } from './parsed.ts';
@@ -23,21 +24,36 @@ export interface Inputs {
   readonly istioArguments: IstioArguments | undefined;
   readonly carrierEnv: readonly EnvironmentVariable[];
   readonly proxy: Container | undefined;
+  /** What Istio resolved stands in an annotation that cannot be read. */
+  readonly unreadable: Problem | undefined;
   /** Rules were to be written by Istio's CNI plugin: nobody carries arguments, or only the container that checks its work. */
   readonly injectedForCni: boolean;
 }
 
 export function inputsOf(pod: Pod, sidecarName: string): Inputs {
-  const carrier = argumentCarrier(pod);
-  const istioArguments = carrier === undefined ? undefined : readIstioArguments(carrier.argv);
+  const { resolved, unreadable } = resolvedByIstio(pod);
+  const istioArguments = resolved === undefined ? undefined : readIstioArguments(resolved.argv);
   const skips = parseBoolean(istioArguments?.values.get(SKIP_RULE_APPLY) ?? 'false');
   return {
     pod,
     istioArguments,
+    unreadable,
     injectedForCni: istioArguments === undefined || (skips.ok && skips.value),
-    carrierEnv: carrier?.container.env ?? [],
+    carrierEnv: resolved?.env ?? [],
     proxy: [...pod.initContainers, ...pod.containers].find(({ name }) => name === sidecarName),
   };
+}
+
+/** A container that carries the arguments is of this pod for sure; only a pod without one goes by its annotation. */
+function resolvedByIstio(pod: Pod): {
+  readonly resolved: CarriedArguments | undefined;
+  readonly unreadable: Problem | undefined;
+} {
+  const carrier = argumentCarrier(pod);
+  const carried = carrier === undefined ? carriedArguments(pod) : { argv: carrier.argv, env: carrier.container.env };
+  return carried === undefined || 'argv' in carried
+    ? { resolved: carried, unreadable: undefined }
+    : { resolved: undefined, unreadable: carried };
 }
 
 /** An annotation of the pod; `kind` tells our own overrides from Istio's. */

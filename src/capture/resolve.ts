@@ -94,6 +94,7 @@ export function resolvePolicy(pod: Pod, defaults: CaptureDefaults, options: Reso
     ...tproxySettings(inputs, problems),
   };
   problems.push(...rerouteLimit(policy.rerouteInterfaces, policy.outboundRanges), ...unknownArguments(inputs));
+  if (inputs.unreadable !== undefined) problems.push(inputs.unreadable);
   const [first, ...more] = problems;
   return first === undefined ? { ok: true, policy } : { ok: false, problems: [first, ...more] };
 }

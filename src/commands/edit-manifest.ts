@@ -1,4 +1,4 @@
-import { Composer, CST, type Document, isSeq, Parser, stringify } from 'yaml';
+import { Composer, CST, type Document, isMap, isSeq, Parser, stringify } from 'yaml';
 import { ControllerError } from '../errors.ts';
 import { readManifestText, shownName } from './manifest.ts';
 
@@ -10,6 +10,8 @@ export interface EditableDocument {
   readonly value: unknown;
   /** Puts another list of init containers into the pod at that place. Items of the old list keep their text and comments. */
   readonly setInitContainers: (pod: Path, after: readonly unknown[]) => void;
+  /** Puts fields into the map at that place, which need not be there yet. */
+  readonly setFields: (map: Path, fields: Readonly<Record<string, string>>) => void;
 }
 
 /** A manifest whose documents can be changed, and printed again. */
@@ -65,6 +67,16 @@ function partOf(document: Document.Parsed, file: string): Part {
         nodes.items = after.map((one) => (before.includes(one) ? old[before.indexOf(one)] : document.createNode(one)));
       } else document.setIn(place, document.createNode(after));
       current = withValueAt(current, place, after);
+    },
+    setFields: (place, fields) => {
+      if (Object.keys(fields).length === 0) return;
+      const before = valueAt(current, place);
+      const all = typeof before === 'object' ? { ...before, ...fields } : fields;
+      // What is no map of its own there, such as an alias, is written out.
+      if (isMap(document.getIn(place, true)))
+        for (const [key, value] of Object.entries(fields)) document.setIn([...place, key], value);
+      else document.setIn(place, document.createNode(all));
+      current = withValueAt(current, place, all);
     },
   };
 }

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { GATE_CASES, GATE_NAMESPACES } from '../../test/support/gate-cases.ts';
+import { stock } from '../../test/support/gate-containers.ts';
+import { SAMPLE_GATELESS } from '../../test/support/gate-settings.ts';
 import { runProduct } from '../../test/support/product.ts';
 import { type GateSettings, gatePod } from '../admission/gate-pod.ts';
 
@@ -121,6 +123,91 @@ describe('gate-pod', () => {
     `);
   });
 
+  it('leaves no container behind where the runtime holds pods back', () => {
+    const { status, stdout, stderr } = gate(DEPLOYMENT, '--gate-mode=runtime');
+    expect(stderr).toBe(
+      'Deployment default/shop: gated: istio-init taken out: the container runtime holds the pod back\n1 of 1 pods gated\n',
+    );
+    expect(status).toBe(0);
+    expect(stdout.split('---\n')[1]).toMatchInlineSnapshot(`
+      "# What istioctl kube-inject printed.
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata:
+        name: shop
+      spec:
+        replicas: 3 # busy
+        template:
+          metadata:
+            annotations:
+              istio-pod-network-controller/initialize: "true"
+              required-plugins.noderesource.dev: '["istio-pod-network-controller"]'
+              pod-network-controller.istio.io/istio-arguments: '{"args":["istio-iptables","-p","15001"],"env":[]}'
+          spec:
+            initContainers:
+            # Fills the cache.
+            - name: warm-up
+              image: 'docker.io/example/shop:1'
+            containers:
+            - name: istio-proxy # by Istio
+              args: [ proxy, sidecar ]
+            - name: shop
+            nodeSelector:
+              pod-network-controller.istio.io/nri-validator: "true"
+      "
+    `);
+    const again = gate(stdout, '--gate-mode=runtime');
+    expect([again.stdout, again.status]).toEqual([stdout, 0]);
+  });
+
+  it('makes the same of JSON, of templates without annotations, and of aliases', () => {
+    const namespace = join(directory, 'asks.json');
+    writeFileSync(
+      namespace,
+      JSON.stringify({
+        kind: 'Namespace',
+        metadata: { name: 'default', annotations: GATE_NAMESPACES['gate-opted-in'] },
+      }),
+    );
+    const settings: GateSettings = { ...SAMPLE_GATELESS, image: IMAGE };
+    const items = [{ name: 'a' }, { name: 'a', annotations: null }, { name: 'a', annotations: {} }].map((metadata) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata,
+      spec: stock,
+    }));
+    const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+    const { stdout: json } = gate(input, '--gate-mode=runtime', '-n', namespace);
+    const wanted = items.map((pod) => gatePod(pod, GATE_NAMESPACES['gate-opted-in'], settings).pod);
+    expect(JSON.parse(json).items).toEqual(wanted);
+    const yaml = gate(input, '--gate-mode=runtime', '-n', namespace, '-o', 'yaml').stdout;
+    expect(parseAllDocuments(yaml)[0]?.toJS().items).toEqual(wanted);
+    const aliased = DEPLOYMENT.replace(
+      'metadata:\n  name: shop',
+      'metadata:\n  annotations: &a {b: c}\n  name: shop',
+    ).replace('      annotations:\n        istio-pod-network-controller/initialize: "true"', '      annotations: *a');
+    const { stdout, status } = gate(aliased, '--gate-mode=runtime', '-n', namespace);
+    expect(status).toBe(0);
+    const deployment = parseAllDocuments(stdout)[1]?.toJS();
+    expect(deployment.metadata.annotations).toEqual({ b: 'c' });
+    expect(Object.keys(deployment.spec.template.metadata.annotations)).toEqual([
+      'b',
+      'required-plugins.noderesource.dev',
+      'pod-network-controller.istio.io/istio-arguments',
+    ]);
+  });
+
+  it('ends with an error where a list of plugins cannot be extended, and prints nothing', () => {
+    const input = DEPLOYMENT.replace(
+      'initialize: "true"',
+      'initialize: "true"\n        required-plugins.noderesource.dev: "[other]"',
+    );
+    const { status, stdout, stderr } = gate(input, '--gate-mode=runtime');
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/Deployment default\/shop: annotation required-plugins.noderesource.dev is not a list/);
+    expect(gate(input).status).toBe(0);
+  });
+
   it('does nothing the second time, and then prints byte by byte what it read', () => {
     const once = gate(DEPLOYMENT).stdout;
     const { stdout, stderr } = gate(once);
@@ -136,6 +223,8 @@ describe('gate-pod', () => {
     const list = { apiVersion: 'v1', kind: 'List', items: cases.map(({ pod }) => pod) };
     const { stdout } = gate(JSON.stringify(list), '-n', file);
     const settings: GateSettings = {
+      mode: 'container',
+      nodeSelector: {},
       name: GATE,
       image: IMAGE,
       imagePullPolicy: 'IfNotPresent',

@@ -1,8 +1,10 @@
 import { gatePod } from '../admission/gate-pod.ts';
 import { REPLACED } from '../admission/gate-rule.ts';
+import { asObject, asString } from '../admission/json.ts';
 import { resolveFlags, type Values } from '../config/flag.ts';
 import { decide } from '../enrollment/decide.ts';
 import type { Decision } from '../enrollment/reasons.ts';
+import { ControllerError } from '../errors.ts';
 import { podPaths } from '../pod/parse-manifest.ts';
 import type { Pod } from '../pod/pod.ts';
 import { type EditableDocument, type Path, readEditable, valueAt } from './edit-manifest.ts';
@@ -63,18 +65,35 @@ function gateAt({ pod, namespace, source, document, path }: PodPlace, flags: Fla
     sidecarName: flags.sidecarName,
   });
   const before = valueAt(document.value, path);
-  const { pod: after, gated } = gatePod(before, namespace.annotations, gateSettings(flags));
+  const { pod: after, gated, obstacle } = gatePod(before, namespace.annotations, gateSettings(flags));
+  if (obstacle !== undefined && decision.reason !== 'NamespaceExcluded')
+    throw new ControllerError('ManifestInvalid', `${source}: ${obstacle}`);
   // Admission leaves excluded namespaces out before it comes to the rule.
   if (!gated || decision.reason === 'NamespaceExcluded') {
     return { source, gated: false, why: whyNot(pod, decision, flags), hint: hintOf(decision) };
   }
   const inits = valueAt(after, ['spec', 'initContainers']);
   document.setInitContainers(path, Array.isArray(inits) ? inits : []);
-  return { source, gated: true, why: whatWasDone(pod), hint: undefined };
+  for (const place of MAPS) document.setFields([...path, ...place], fieldsThatChanged(before, after, place));
+  return { source, gated: true, why: whatWasDone(pod, flags), hint: undefined };
 }
 
-function whatWasDone(pod: Pod): string {
+/** Of a pod without a gate. */
+const MAPS: readonly Path[] = [
+  ['metadata', 'annotations'],
+  ['spec', 'nodeSelector'],
+];
+
+function fieldsThatChanged(before: unknown, after: unknown, place: Path): Readonly<Record<string, string>> {
+  const [old, young] = [asObject(valueAt(before, place)), asObject(valueAt(after, place))];
+  const changed = Object.entries(young).filter(([key, value]) => old[key] !== value);
+  return Object.fromEntries(changed.map(([key, value]) => [key, asString(value)]));
+}
+
+function whatWasDone(pod: Pod, { gateMode }: Flags): string {
   const replaced = pod.initContainers.map(({ name }) => name).filter((name) => REPLACED.includes(name));
+  if (gateMode === 'runtime' && replaced.length > 0)
+    return `${replaced.join(' and ')} taken out: the container runtime holds the pod back`;
   return replaced.length > 0 ? `the gate takes the place of ${replaced.join(' and ')}` : 'the gate is the first now';
 }
 

@@ -8,6 +8,8 @@ type Flags = Values<typeof GATE_CONTAINER_FLAGS> & Values<Pick<typeof POLICY_FLA
 /** What the flags of `webhook` and `gate-pod` make of the gate. */
 export function gateSettings(flags: Flags): GateSettings {
   return {
+    mode: flags.gateMode,
+    nodeSelector: flags.gateNodeSelector,
     name: flags.gateName,
     image: flags.gateImage,
     imagePullPolicy: flags.gateImagePullPolicy,

@@ -6,6 +6,21 @@ const DAY_SECONDS = 86_400;
 
 /** What the gate's container is made of. */
 export const GATE_CONTAINER_FLAGS = {
+  gateMode: flag({
+    name: 'gate-mode',
+    placeholder: 'MODE',
+    brief:
+      'What holds a pod back until it is captured. container: an init container, the gate. runtime: the container runtime, whose NRI default validator must be switched on',
+    parse: oneOf(['container', 'runtime'] as const),
+    fallback: 'container',
+  }),
+  gateNodeSelector: flag({
+    name: 'gate-node-selector',
+    placeholder: 'JSON',
+    brief: 'With --gate-mode=runtime: the labels a node must have for such a pod, as a JSON object of strings',
+    parse: jsonTexts,
+    fallback: '{"pod-network-controller.istio.io/nri-validator":"true"}',
+  }),
   gateName: flag({
     name: 'gate-name',
     placeholder: 'NAME',
@@ -129,6 +144,14 @@ function jsonStrings(raw: string): readonly string[] {
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
     throw new Error('a JSON list of strings');
   return value;
+}
+
+function jsonTexts(raw: string): Readonly<Record<string, string>> {
+  const entries = Object.entries(jsonObject(raw)).map(([key, value]): [string, string] => {
+    if (typeof value !== 'string') throw new Error('a JSON object of strings');
+    return [key, value];
+  });
+  return Object.fromEntries(entries);
 }
 
 function jsonObject(raw: string): Readonly<Record<string, unknown>> {

@@ -50,6 +50,12 @@ describe.skipIf(missing)('what cannot work', () => {
       'x',
       /agent\.podAnnotations sets prometheus\.io\/port.*monitoring\.annotations=false/,
     ],
+    [
+      'a mode that there is not',
+      ['--set=gate.mode=none'],
+      'x',
+      /gate\/mode.*value must be one of 'container', 'runtime'/,
+    ],
     ['a Kubernetes without admission policies', ['--kube-version=1.29.0'], 'x', /requires kubeVersion: >=1\.30\.0-0/],
     [
       "a label that is the chart's own",

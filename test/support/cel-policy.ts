@@ -11,25 +11,43 @@ export interface PolicyInputs {
   readonly request: { readonly operation: 'CREATE' | 'UPDATE' };
 }
 
+const environment = new Environment({ unlistedVariablesAreDyn: true, enableOptionalTypes: true });
+// Of Kubernetes' strings library, which this engine lacks.
+environment.registerFunction('string.replace(string, string): string', (text: string, from: string, to: string) =>
+  text.replaceAll(from, () => to),
+);
+
+type Program = (context: object) => unknown;
+
+/** Printing and parsing take most of the time, and properties evaluate the same expression a thousand times. */
+const programs = new WeakMap<GateSettings, Map<Expression, Program>>();
+
+function programOf(expression: Expression, settings: GateSettings): Program {
+  const known = programs.get(settings) ?? new Map<Expression, Program>();
+  programs.set(settings, known);
+  const settingText = (name: string) => celValue(settings[name as keyof GateSettings]);
+  const program: Program =
+    known.get(expression) ?? environment.parse(toCel(expression, { settings: settingText, named: 'variable' }));
+  known.set(expression, program);
+  return program;
+}
+
 /**
  * Evaluates an expression as the API server would: rendered as CEL, its named parts as variables of the policy, which are computed when
  * they are first asked for. Throws what the CEL engine throws.
  */
 export function evaluateCel(expression: Expression, settings: GateSettings, inputs: PolicyInputs): unknown {
-  const environment = new Environment({ unlistedVariablesAreDyn: true, enableOptionalTypes: true });
-  const settingText = (name: string) => celValue(settings[name as keyof GateSettings]);
-  const cel = (one: Expression) => toCel(one, { settings: settingText, named: 'variable' });
   const variables = {};
   const context = { oldObject: null, ...Object(withIntegers(inputs)), variables };
   for (const { name, is } of namedIn([expression])) {
     let value: { readonly of: unknown } | undefined;
     const get = () => {
-      value ??= { of: environment.evaluate(cel(is), context) };
+      value ??= { of: programOf(is, settings)(context) };
       return value.of;
     };
     Object.defineProperty(variables, name, { enumerable: true, get });
   }
-  return withNumbers(environment.evaluate(cel(expression), context));
+  return withNumbers(programOf(expression, settings)(context));
 }
 
 /** As the chart's template `gate.cel.value` writes it. */

@@ -70,6 +70,7 @@ export const CHART_CASES: readonly ChartCase[] = [
   { name: 'default', args: [] },
   { name: 'policy', args: set(['gate.carrier=policy']) },
   { name: 'webhook', args: set(['gate.carrier=webhook', 'webhook.replicas=1', 'networkPolicy.enabled=true']) },
+  { name: 'gateless', args: set(['gate.mode=runtime', 'gate.carrier=policy']) },
   { name: 'openshift', args: set(['platform=openshift']) },
   { name: 'everything', args: set(ALL_ON) },
   { name: 'minimal', args: set(LEAST) },

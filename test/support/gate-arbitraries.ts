@@ -41,6 +41,34 @@ const podAnnotations = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ 'sidecar.istio.io/status': '{}' }) },
   { weight: 2, arbitrary: anyAnnotations },
 );
+/** Lists of plugins, of ours and others, and what is none. */
+export const pluginList = fc.constantFrom(
+  '["other"]',
+  '[ "other" , "10-third" ]',
+  '[]',
+  '[  ]',
+  '["istio-pod-network-controller"]',
+  '["other","istio-pod-network-controller"]',
+  '["my-istio-pod-network-controller"]',
+  '[other]',
+  'other',
+  '["a"] ]',
+  '',
+);
+export const pluginAnnotations = fc.record(
+  {
+    'required-plugins.noderesource.dev': pluginList,
+    'required-plugins.noderesource.dev/pod': pluginList,
+    'required-plugins.noderesource.dev/container.app': pluginList,
+    'required-plugins.noderesource.dev.example.com/pod': pluginList,
+    'pod-network-controller.istio.io/istio-arguments': fc.constant('{"args":["istio-iptables"],"env":[]}'),
+  },
+  { requiredKeys: [] },
+);
+/** Some say which plugins of the runtime they need. */
+const annotationsOfPod = fc
+  .tuple(podAnnotations, fc.option(pluginAnnotations, { nil: {}, freq: 2 }))
+  .map(([own, plugins]) => ({ ...own, ...plugins }));
 const anyLabels = fc.record({ 'sidecar.istio.io/inject': flag }, { requiredKeys: [] });
 
 const env = fc.uniqueArray(
@@ -49,6 +77,9 @@ const env = fc.uniqueArray(
     { name: 'ISTIO_META_INTERCEPTION_MODE', value: 'NONE' },
     { name: 'A', value: '1' },
     { name: 'B' },
+    { name: 'ISTIO_META_DNS_CAPTURE', value: 'true' },
+    { name: 'QUOTED', value: '"\\\n\r\t\u2028é😀' },
+    { name: 'CONTROL', value: 'a\u0001b' },
     { name: 'C', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
   ),
   { maxLength: 2, selector: ({ name }) => name },
@@ -59,6 +90,9 @@ const args = fc.constantFrom<readonly string[]>(
   ['proxy'],
   ['istio-iptables', '-p', '15001'],
   ["it's", 'a \\ word'],
+  ['istio-iptables', '-x', '', '-i', '"*"', '-c', "a\\b\nc'd\te", '-u', '1500'],
+  ['istio-iptables', '-p', '15101', '--skip-rule-apply', '-o', '22'],
+  [],
 );
 const id = fc.constantFrom(0, 1, 1337, 4_294_967_295);
 const securityContext = fc.record(
@@ -93,14 +127,20 @@ const INIT_POOL = [istioInit, istioValidation, openShiftValidation, nativeProxy,
 const initContainers = containersOf(INIT_POOL, { maxLength: 5 });
 const containers = containersOf([app, proxy], { maxLength: 2 });
 
+const nodeSelector = fc.constantFrom<Fields>(
+  { 'pod-network-controller.istio.io/nri-validator': 'true' },
+  { 'pod-network-controller.istio.io/nri-validator': 'false', zone: 'a' },
+  { zone: 'a' },
+);
+
 export const spec: fc.Arbitrary<Fields> = fc.record(
-  { containers, initContainers, hostNetwork: fc.constantFrom(false, false, false, true) },
+  { containers, initContainers, nodeSelector, hostNetwork: fc.constantFrom(false, false, false, true) },
   { requiredKeys: ['containers', 'initContainers'] },
 );
 
 export const pod: fc.Arbitrary<Fields> = fc.record({
   metadata: fc.record(
-    { annotations: podAnnotations, labels: fc.oneof({ weight: 4, arbitrary: fc.constant({}) }, anyLabels) },
+    { annotations: annotationsOfPod, labels: fc.oneof({ weight: 4, arbitrary: fc.constant({}) }, anyLabels) },
     { requiredKeys: ['annotations'] },
   ),
   spec,
@@ -122,6 +162,33 @@ export function withOtherImages(before: Fields): fc.Arbitrary<Fields> {
         const image = chosen[index];
         return image === undefined ? one : { ...one, image };
       }),
+    },
+  }));
+}
+
+const change: fc.Arbitrary<Readonly<Record<string, string>>> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: anyAnnotations.map((annotations) => Object.fromEntries(Object.entries(annotations).slice(0, 1))),
+  },
+  {
+    weight: 3,
+    arbitrary: pluginAnnotations.map((annotations) => Object.fromEntries(Object.entries(annotations).slice(-1))),
+  },
+  { weight: 1, arbitrary: fc.constant({ [INITIALIZE]: 'false' }) },
+  { weight: 1, arbitrary: pluginAnnotations },
+);
+
+/** The same pod with other annotations or labels, as an update may leave it. */
+export function withOtherMetadata(before: Fields): fc.Arbitrary<Fields> {
+  const { annotations, labels } = Object(before['metadata']);
+  const instead = fc.option(change, { nil: undefined, freq: 3 });
+  return fc.tuple(change, instead, fc.boolean(), anyLabels).map(([added, all, relabelled, other]) => ({
+    ...before,
+    metadata: {
+      ...Object(before['metadata']),
+      annotations: all ?? { ...annotations, ...added },
+      labels: relabelled ? other : labels,
     },
   }));
 }

@@ -2,6 +2,7 @@
 {{- define "refusals" -}}
 {{- include "refuseNamespace" . }}
 {{- include "refuseCarrier" . }}
+{{- include "refuseGateless" . }}
 {{- include "refusePlatform" . }}
 {{- include "refuseNames" . }}
 {{- include "refuseMonitoring" . }}
@@ -26,6 +27,13 @@
 {{- else if semverCompare "<1.36.0-0" $version }}
 {{- fail (printf "gate.carrier=policy: Kubernetes %s has no MutatingAdmissionPolicy v1, which is there from 1.36 on; use gate.carrier=webhook, or, if %s is only what this Helm takes for granted, say the cluster's version with --kube-version 1.36.0" $version $version) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Without the plugin the runtime would never let a pod go. */}}
+{{- define "refuseGateless" -}}
+{{- if and (eq .Values.gate.mode "runtime") (eq (dig "nri" "auto" .Values.agent) "off") }}
+{{- fail "gate.mode=runtime: the container runtime holds pods back for the agent's NRI plugin, which agent.nri=off switches off; use agent.nri=auto, or gate.mode=container" }}
 {{- end }}
 {{- end }}
 

@@ -52,6 +52,8 @@ export function reviewOf(object: unknown, changes: JsonObject = {}): JsonObject 
 }
 
 export const GATE_SETTINGS = {
+  mode: 'container',
+  nodeSelector: {},
   name: 'istio-pod-network-controller-gate',
   image: 'gate:1',
   imagePullPolicy: 'IfNotPresent',

@@ -22,6 +22,31 @@ describe('a review', () => {
     );
   });
 
+  it('takes istio-init out and puts nothing in where the runtime holds pods back', async () => {
+    const settings = { ...GATE_SETTINGS, mode: 'runtime' as const, nodeSelector: { 'example.com/holds': 'true' } };
+    const pod = injectedPod();
+    const { response, patch } = await review(reviewOf(pod), { settings });
+    expect(response).toMatchObject({ allowed: true, patchType: 'JSONPatch' });
+    expect(patch.map(({ op, path }) => [op, path])).toEqual([
+      ['replace', '/metadata/annotations'],
+      ['replace', '/spec/initContainers'],
+      ['add', '/spec/nodeSelector'],
+    ]);
+    const after = applied(pod, patch);
+    expect(after).toEqual(gatePod(pod, {}, settings).pod);
+    expect((await review(reviewOf(after), { settings })).response).toEqual({ uid: 'a-uid', allowed: true });
+  });
+
+  it('refuses a pod that could not do without a gate, and says what to write', async () => {
+    const settings = { ...GATE_SETTINGS, mode: 'runtime' as const };
+    const plugins = { 'required-plugins.noderesource.dev': '[other]' };
+    const { response } = await review(reviewOf(injectedPod({ ...YES, ...plugins })), { settings });
+    expect(response).toMatchObject({ allowed: false, status: { code: 400 } });
+    expect(String(asObject(response.status).message)).toMatch(/^shop\/reviews-\*: annotation .*write it as JSON/);
+    // Of a pod that did not ask nothing is said.
+    expect((await review(reviewOf(injectedPod(plugins)), { settings })).response).toMatchObject({ allowed: true });
+  });
+
   it('changes nothing the second time', async () => {
     const once = await review(reviewOf(injectedPod()));
     const again = await review(reviewOf(applied(injectedPod(), once.patch)));
@@ -136,19 +161,21 @@ interface Answers {
   readonly known?: Readonly<Record<string, string>> | Error;
   readonly afresh?: Readonly<Record<string, string>> | Error;
   readonly log?: ReviewerOptions['log'];
+  readonly settings?: ReviewerOptions['settings'];
 }
 
 function review(object: JsonObject, answers: Answers = {}) {
   return reviewText(JSON.stringify(object), answers);
 }
 
-async function reviewText(body: string, { known = {}, afresh = {}, log = recordingLog() }: Answers) {
+async function reviewText(body: string, answers: Answers) {
+  const { known = {}, afresh = {}, log = recordingLog(), settings = GATE_SETTINGS } = answers;
   const give = async (value: Readonly<Record<string, string>> | Error) => {
     if (value instanceof Error) throw value;
     return value;
   };
   const namespaces = { annotationsOf: () => give(known), askedAfresh: () => give(afresh) };
-  const reviewer = createReviewer({ settings: GATE_SETTINGS, namespaces, log, metrics: silentMetrics });
+  const reviewer = createReviewer({ settings, namespaces, log, metrics: silentMetrics });
   const response = asObject(asObject(await reviewer(body)).response);
   const patch: { op: string; path: string; value: unknown }[] =
     typeof response.patch === 'string' ? JSON.parse(Buffer.from(response.patch, 'base64').toString('utf8')) : [];

@@ -38,7 +38,8 @@ async function judged(request: ReviewRequest, options: ReviewerOptions): Promise
   if (!request.createsPod) return { kind: 'unchanged' };
   try {
     requireReadable(request);
-    const { pod, gated } = await gatedPod(request, options);
+    const { pod, gated, obstacle } = await gatedPod(request, options);
+    if (obstacle !== undefined) return { kind: 'refused', status: 400, message: `${describe(request)}: ${obstacle}` };
     if (!gated) return { kind: 'unchanged' };
     return { kind: 'gated', patch: podPatch(request.object, pod) };
   } catch (error: unknown) {
@@ -53,7 +54,13 @@ async function gatedPod(request: ReviewRequest, { settings, namespaces }: Review
   const { namespace, object } = request;
   const known = await namespaces.annotationsOf(namespace);
   const first = gatePod(object, known, settings);
-  if (first.gated || !dependsOnNamespace(object) || known[INITIALIZE_ANNOTATION] === 'true') return first;
+  if (
+    first.gated ||
+    first.obstacle !== undefined ||
+    !dependsOnNamespace(object) ||
+    known[INITIALIZE_ANNOTATION] === 'true'
+  )
+    return first;
   if (settings.enroll === 'injected') return first;
   // The API server sends such a pod only from an opted-in Namespace: our watch may be behind what another replica told it.
   const afresh = await namespaces.askedAfresh(namespace);
