@@ -14,7 +14,7 @@ export function settingTables(): string {
   return [
     '## Arguments and variables of Istio',
     '',
-    'Read from the gate after `--`, or from `istio-init` and `istio-validation`; where an argument is not given, from its variable in the same container. They beat the annotations of Istio.',
+    'Read from the gate after `--`, from `istio-init` and `istio-validation`, or from `pod-network-controller.istio.io/istio-arguments`; where an argument is not given, from its variable in the same place. They beat the annotations of Istio.',
     '',
     markdown(
       ['argument', 'variable', 'meaning'],
@@ -25,7 +25,7 @@ export function settingTables(): string {
       ]),
     ),
     '',
-    'Variables of that container, else of the sidecar, by literal value (`valueFrom` is refused):',
+    'Variables of that place, else of the sidecar, by literal value (`valueFrom` is refused):',
     '',
     markdown(
       ['variable', 'meaning'],

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CAPTURE_ANNOTATION, MESSAGE_ANNOTATION, STATUS_ANNOTATION } from '../src/agent/report.ts';
 import { GID_ANNOTATION, UID_ANNOTATION } from '../src/capture/identity.ts';
+import { ARGUMENTS_ANNOTATION } from '../src/capture/carried-arguments.ts';
 import { ANNOTATIONS } from '../src/capture/resolve.ts';
 import { GATE_POD_FLAGS } from '../src/commands/gate-pod-flags.ts';
 import { productVersion } from '../src/commands/version.ts';
@@ -9,6 +10,7 @@ import { RUN_FLAGS } from '../src/config/flags.ts';
 import { WEBHOOK_FLAGS } from '../src/config/webhook-flags.ts';
 import { INITIALIZE_ANNOTATION } from '../src/enrollment/decide.ts';
 import { REASONS } from '../src/enrollment/reasons.ts';
+import { REQUIRED_PLUGINS } from '../src/enrollment/required-plugins.ts';
 import { ERROR_CODES } from '../src/errors.ts';
 import { GATE_FLAGS } from '../src/gate/gate-options.ts';
 import { CHECKS } from '../src/preflight/checks.ts';
@@ -93,6 +95,16 @@ const ANNOTATION_TABLE: readonly (readonly [string, string, string])[] = [
     CAPTURE_ANNOTATION,
     'agent',
     'JSON: policy hash, sandbox, netns cookie, boot id, backend, time. A report; the agent never trusts it',
+  ],
+  [
+    REQUIRED_PLUGINS,
+    "the gate's carrier, and others",
+    'plugins of the container runtime without which it creates no container; names ours in pods without a gate ([gateless.md](gateless.md))',
+  ],
+  [
+    ARGUMENTS_ANNOTATION,
+    "the gate's carrier",
+    'JSON: arguments and variables that Istio resolved for a pod without a gate, as a gate carries them',
   ],
   [ANNOTATIONS.outboundPort, 'user', 'override: the port outbound traffic is redirected to'],
   [ANNOTATIONS.inboundPort, 'user', 'override: the port inbound traffic is redirected to'],

@@ -89,7 +89,7 @@ describe('arguments that an annotation carries', () => {
     const text = fc.oneof(
       fc.json(),
       fc.string({ unit: 'binary' }),
-      fc.record({ args: fc.anything(), env: fc.anything() }).map((value) => String(JSON.stringify(value))),
+      fc.record({ args: fc.anything(), env: fc.anything() }).map((value) => JSON.stringify(value)),
     );
     fc.assert(
       fc.property(text, (annotation) => {

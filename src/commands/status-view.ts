@@ -3,6 +3,7 @@ import { STATUS_ANNOTATION } from '../agent/report.ts';
 import { flagKey, resolveFlags } from '../config/flag.ts';
 import { POLICY_FLAGS } from '../config/flags.ts';
 import { messageOf } from '../errors.ts';
+import { requiresPlugin } from '../enrollment/required-plugins.ts';
 import { INITIALIZE_ANNOTATION } from '../enrollment/decide.ts';
 import type { Namespace } from '../pod/pod.ts';
 import { type AgentPod, type Agents, flagsOf } from '../status/agents.ts';
@@ -37,7 +38,8 @@ function judge(one: StatusPod, { namespace, options }: Surroundings): Judged {
 
 /** Whoever may not read a Namespace still sees which of its pods take part: those have a gate, or a word of the agent. */
 function presumedNamespace({ pod, gate }: StatusPod): Namespace {
-  const takesPart = gate !== undefined || pod.annotations[STATUS_ANNOTATION] !== undefined;
+  const takesPart =
+    gate !== undefined || requiresPlugin(pod.annotations) || pod.annotations[STATUS_ANNOTATION] !== undefined;
   return { name: pod.namespace, labels: {}, annotations: takesPart ? { [INITIALIZE_ANNOTATION]: 'true' } : {} };
 }
 

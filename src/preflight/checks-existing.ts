@@ -94,7 +94,7 @@ export const EXISTING_CHECKS: readonly Check[] = [
           ({ namespace, initialize }) => initialize === 'true' || (initialize === undefined && asking.has(namespace)),
         );
         const ungated = taking
-          .filter(({ sidecar, init }) => sidecar && init !== 'gate')
+          .filter(({ sidecar, init }) => sidecar && init !== 'gate' && init !== 'runtime')
           .map(({ namespace, name }) => `${namespace}/${name}`);
         const some = complete ? '' : ' (not all pods were looked at)';
         if (ungated.length === 0)

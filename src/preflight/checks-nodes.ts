@@ -50,6 +50,16 @@ export const NODE_CHECKS: readonly Check[] = [
     run: ({ nodes }) => given([nodes], judgeRuntimes),
   },
   {
+    id: 'runtime-validator',
+    group: 'Nodes',
+    means:
+      "Only for `gate.mode: runtime`, which puts no gate into pods: the container runtime has NRI's default validator (containerd 2.2, CRI-O 1.34). " +
+      'Whether it is switched on cannot be seen from outside.',
+    wayOut:
+      'Switch it on, try it, and label those nodes: [gateless.md](gateless.md). Leave `gate.mode` at `container` elsewhere.',
+    run: ({ nodes }) => given([nodes], judgeValidators),
+  },
+  {
     id: 'runtime-socket',
     group: 'Nodes',
     means:
@@ -78,6 +88,23 @@ function judgeRuntimes(all: readonly NodeFacts[]) {
       'Move these nodes to containerd or CRI-O, or keep mesh pods off them: cri-dockerd does not say where network namespaces are.',
     );
   return ok(listed(distinct(linux, ({ runtime }) => runtime)));
+}
+
+/** Never a failure: by default pods have a gate, and no runtime needs the validator. */
+function judgeValidators(all: readonly NodeFacts[]) {
+  const linux = all.filter(({ os }) => os === 'linux');
+  const without = linux.filter(({ runtime }) => !mayHaveValidator(runtime));
+  if (without.length > 0)
+    return ok(`not for gate.mode=runtime: ${listed(without.map(({ name, runtime }) => `${name} (${runtime})`))}`);
+  return ok(
+    'every runtime could have it; whether it is switched on only a node can tell, and only gate.mode=runtime needs it',
+  );
+}
+
+function mayHaveValidator(runtime: string): boolean {
+  const [, kind, version] = /^(containerd|cri-o):\/\/(.*)$/.exec(runtime) ?? [];
+  const found = majorMinor(version ?? '');
+  return found !== undefined && !isBelow(found, kind === 'containerd' ? [2, 2] : [1, 34]);
 }
 
 function judgeSockets(all: readonly NodeFacts[]) {

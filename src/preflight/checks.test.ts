@@ -82,6 +82,15 @@ const CASES: readonly (readonly [id: string, verdict: string, finding: RegExp, c
   ['node-runtime', 'ok', /cri-o/, nodes({ runtime: 'cri-o://1.29.1' })],
   ['node-runtime', 'fail', /older than containerd 1\.6/, nodes({ runtime: 'containerd://1.5.18' })],
   ['node-runtime', 'warn', /docker:\/\/24/, nodes({ runtime: 'docker://24.0.1' })],
+  ['runtime-validator', 'ok', /only a node can tell/, {}],
+  [
+    'runtime-validator',
+    'ok',
+    /not for gate\.mode=runtime: lab \(containerd:\/\/2\.1\.9\)/,
+    nodes({ runtime: 'containerd://2.1.9' }),
+  ],
+  ['runtime-validator', 'ok', /cri-o:\/\/1\.33\.0/, nodes({ runtime: 'cri-o://1.33.0' })],
+  ['runtime-validator', 'ok', /switched on/, nodes({ runtime: 'cri-o://1.34.1' })],
   ['runtime-socket', 'ok', /only a node can tell/, {}],
   ['runtime-socket', 'warn', /k3s/, nodes({ kubelet: 'v1.31.1+k3s1' })],
   ['runtime-socket', 'warn', /\/var\/run\/crio\/crio\.sock/, nodes({ runtime: 'cri-o://1.29.1' })],
@@ -214,7 +223,13 @@ describe('a check', () => {
     const facts = { ...LAB, nodes: { known: false, why: 'no permission to list nodes' } as const };
     const checks = runChecks(facts, OPTIONS);
     const skipped = checks.filter(({ verdict }) => verdict === 'skipped');
-    expect(skipped.map(({ id }) => id)).toEqual(['node-platform', 'node-kernel', 'node-runtime', 'runtime-socket']);
+    expect(skipped.map(({ id }) => id)).toEqual([
+      'node-platform',
+      'node-kernel',
+      'node-runtime',
+      'runtime-validator',
+      'runtime-socket',
+    ]);
     expect(skipped.every(({ finding }) => finding === 'no permission to list nodes')).toBe(true);
     const nothing = { known: false, why: 'nothing' } as const;
     const blind = Object.fromEntries(Object.keys(LAB).map((key) => [key, nothing])) as unknown as ClusterFacts;

@@ -66,7 +66,7 @@ export interface MeshPod {
   readonly initialize: string | undefined;
   readonly sidecar: boolean;
   /** What waits or captures in it. */
-  readonly init: 'gate' | 'istio-init' | 'istio-validation' | 'none';
+  readonly init: 'gate' | 'runtime' | 'istio-init' | 'istio-validation' | 'none';
   /** The agent's status annotation is there. */
   readonly reported: boolean;
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { STATUS_ANNOTATION } from '../agent/report.ts';
+import { requiresPlugin } from '../enrollment/required-plugins.ts';
 import { INITIALIZE_ANNOTATION } from '../enrollment/decide.ts';
 import type { DaemonSetFacts, IstiodFacts, MeshPod, NamespaceFacts, NodeFacts } from './facts.ts';
 
@@ -70,7 +71,7 @@ export function readMeshPod(object: unknown): readonly MeshPod[] {
       name: metadata.name,
       initialize: metadata.annotations[INITIALIZE_ANNOTATION],
       sidecar: [...spec.initContainers, ...spec.containers].some(({ name }) => name === 'istio-proxy'),
-      init: initOf(inits, spec.initContainers),
+      init: requiresPlugin(metadata.annotations) ? 'runtime' : initOf(inits, spec.initContainers),
       reported: metadata.annotations[STATUS_ANNOTATION] !== undefined,
     };
   });

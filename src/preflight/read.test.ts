@@ -81,6 +81,14 @@ describe('objects of the cluster', () => {
     expect(pod({ initContainers, containers: [proxy] })).toMatchObject([{ init, sidecar: true }]);
   });
 
+  it('a mesh pod that the runtime holds back', () => {
+    const held = { 'required-plugins.noderesource.dev': '["istio-pod-network-controller"]' };
+    expect(pod({ containers: [proxy] }, held)).toMatchObject([{ init: 'runtime' }]);
+    expect(pod({ containers: [proxy] }, { 'required-plugins.noderesource.dev': '[]' })).toMatchObject([
+      { init: 'none' },
+    ]);
+  });
+
   it('pods of nobody here are left out, and what is no object is passed over', () => {
     expect(pod({ containers: [{ name: 'app' }] })).toEqual([]);
     expect(pod({ containers: [] }, { 'istio-pod-network-controller/initialize': 'x' })).toMatchObject([

@@ -19,6 +19,8 @@ export const STATUS_REASONS = {
   NotStarted: 'Its sandbox, or an image, is not there yet.',
   GateWaits: 'Its gate runs and waits for the agent of its node.',
   GateEnded: 'Its gate ended without opening, such as after its timeout; kubelet starts it again.',
+  HeldByRuntime:
+    'It has no gate: the container runtime creates its containers while the agent is connected and lets them.',
   AgentMissing: 'There is no agent on its node.',
   AgentNotReady: 'The agent of its node is not ready.',
   StaleReport: 'The report says initialized, but the gate waits: the report is of an earlier sandbox.',

@@ -31,6 +31,8 @@ interface Case {
   readonly byNamespace?: true;
 }
 
+const PLUGINS = 'required-plugins.noderesource.dev';
+const HELD = { [PLUGINS]: '["istio-pod-network-controller"]' };
 const asks = { 'istio-pod-network-controller/initialize': 'true' };
 
 function rowOf(one: Case) {
@@ -106,6 +108,16 @@ describe('a mesh pod is', () => {
     ['waiting', 'GateEnded', 'the gate timed out', { gate: { terminated: { exitCode: 124 } } }],
     ['waiting', 'GateEnded', 'kubelet pauses', { gate: { waiting: { reason: 'CrashLoopBackOff' } } }],
     ['waiting', 'NoGate', 'it has no gate', { gate: null, phase: 'Running' }],
+    [
+      'waiting',
+      'NoGate',
+      'it has no gate, and needs another plugin',
+      { gate: null, annotations: { [PLUGINS]: '["a"]' } },
+    ],
+    ['waiting', 'HeldByRuntime', 'the runtime holds it back', { gate: null, annotations: HELD }],
+    ['waiting', 'AgentMissing', 'it is held for no agent', { gate: null, annotations: HELD, agents: new Map() }],
+    ['waiting', 'NoGate', 'it was held, and runs unreported', { gate: null, annotations: HELD, phase: 'Running' }],
+    ['initialized', 'Enrolled', 'it was held', { gate: null, annotations: { ...HELD, ...captured }, phase: 'Running' }],
     [
       'starting',
       'NotScheduled',

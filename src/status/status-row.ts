@@ -1,5 +1,6 @@
 import type { CapturePolicy } from '../capture/policy.ts';
 import { INITIALIZE_ANNOTATION } from '../enrollment/decide.ts';
+import { requiresPlugin } from '../enrollment/required-plugins.ts';
 import type { Decision } from '../enrollment/reasons.ts';
 import type { Agents } from './agents.ts';
 import { plainText } from './plain-text.ts';
@@ -85,7 +86,7 @@ function captureState(
   if (report.status === 'initialized' && !stale) return { state: 'initialized', reason, sinceMs: report.atMs };
   if (report.status === 'failed') return { state: 'failed', reason: 'CaptureFailed', message: report.message };
   if (one.pod.nodeName === '') return { state: 'starting', reason: 'NotScheduled', message: one.unscheduled };
-  if (gate === undefined) return { state: 'waiting', reason: 'NoGate', message: noGate(one) };
+  if (gate === undefined) return withoutGate(one, context.agents);
   const sinceMs = gate.startedMs;
   switch (gate.state) {
     case 'unknown':
@@ -117,6 +118,14 @@ function whyWaiting({ pod, report }: StatusPod, agents: Agents): Pick<Seen, 'rea
   }
   if (report.status === 'initialized') return { reason: 'StaleReport', message: 'the report is of an earlier sandbox' };
   return { reason: 'GateWaits', message: report.message };
+}
+
+/** What holds it back is the runtime, if anything does; once it runs, that is no more to be seen. */
+function withoutGate(one: StatusPod, agents: Agents): Seen {
+  if (one.pod.phase === 'Running' || !requiresPlugin(one.pod.annotations))
+    return { state: 'waiting', reason: 'NoGate', message: noGate(one) };
+  const why = whyWaiting(one, agents);
+  return { state: 'waiting', ...why, reason: why.reason === 'GateWaits' ? 'HeldByRuntime' : why.reason };
 }
 
 function noGate({ pod }: StatusPod): string {

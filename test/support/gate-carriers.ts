@@ -5,6 +5,8 @@ import { installIstio, removeIstioRevision } from '../../lab/istio.ts';
 import { cachedParts } from '../../lab/parts.ts';
 import { checkout } from '../../lab/paths.ts';
 import { asObject } from '../../src/admission/json.ts';
+import type { GateMode } from '../../src/admission/pod-change.ts';
+import { REQUIRED_PLUGINS } from '../../src/enrollment/required-plugins.ts';
 import { PRODUCT, template } from './chart.ts';
 import { at, GATE, INITIALIZE, kubectl, kubectlJson, listAt, textAt, tryKubectl, waitFor } from './cluster.ts';
 import { stock } from './gate-containers.ts';
@@ -24,13 +26,14 @@ export async function installedCarrier(): Promise<ChartCarrier> {
 }
 
 /**
- * Makes this the only carrier of the cluster, with the objects the chart renders for it; the agent and everything else of the chart stay
- * as they are. Returns when the API server goes by it.
+ * Makes this the only carrier of the cluster, with the objects the chart renders for it, and lets the policies judge for the same mode; the
+ * agent and everything else of the chart stay as they are. Returns when the API server goes by it.
  */
-export async function useCarrier(carrier: ChartCarrier): Promise<void> {
-  const common = keysOf(await render('none'));
+export async function useCarrier(carrier: ChartCarrier, mode: GateMode = 'container'): Promise<void> {
+  const common = keysOf(await render('none', mode));
+  await useJudges(mode);
   for (const other of ['policy', 'webhook'] as const) {
-    const own = (await render(other)).filter((object) => !common.has(keyOf(object)));
+    const own = (await render(other, mode)).filter((object) => !common.has(keyOf(object)));
     const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: own });
     if (other === carrier) await kubectl(['apply', '-f', '-'], { input });
     // kubectl cannot delete, not even with --ignore-not-found, what the API server has no kind for: the policy, before Kubernetes 1.36.
@@ -39,18 +42,36 @@ export async function useCarrier(carrier: ChartCarrier): Promise<void> {
   }
   if (carrier === 'webhook') await webhookServes();
   else await webhookGone();
-  if (carrier !== 'none') await waitFor(`the ${carrier} puts gates in`, putsGatesIn, { timeoutMs: 60_000 });
+  if (carrier !== 'none') await waitFor(`the ${carrier} takes istio-init out`, () => takesInitOut(mode), LEARNS);
+}
+
+const LEARNS = { timeoutMs: 60_000 };
+const JUDGES = [`${PRODUCT}-gated`, `${PRODUCT}-held`];
+
+/** The policies that say what a pod must have instead of istio-init; one of them is there only where that is no gate. */
+async function useJudges(mode: GateMode): Promise<void> {
+  const judges = async (of: GateMode) =>
+    (await render('none', of)).filter((object) => JUDGES.includes(textAt(object, 'metadata', 'name')));
+  const wanted = await judges(mode);
+  const keys = keysOf(wanted);
+  const items = (await judges('runtime')).filter((object) => !keys.has(keyOf(object)));
+  const list = (objects: readonly unknown[]) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+  await kubectl(['apply', '-f', '-'], { input: list(wanted) });
+  if (items.length > 0) await kubectl(['delete', '--ignore-not-found', '-f', '-'], { input: list(items) });
 }
 
 /**
  * The API server learns of policies and webhooks through its own watch, a moment after it answered the request that made them. A pod that
  * asks for itself shows it; in a Namespace that Istio does not inject, where it is not stored.
  */
-async function putsGatesIn(): Promise<boolean> {
+async function takesInitOut(mode: GateMode): Promise<boolean> {
   const create = ['create', '-n', 'default', '--dry-run=server', '-o', 'json', '-f', '-'];
   const input = JSON.stringify(refusalPod({ [INITIALIZE]: 'true' }, stock));
   const { code, stdout } = await tryKubectl(create, { input });
-  return code === 0 && textAt(JSON.parse(stdout), 'spec', 'initContainers', 0, 'name') === GATE;
+  if (code !== 0) return false;
+  const pod: unknown = JSON.parse(stdout);
+  if (mode === 'container') return textAt(pod, 'spec', 'initContainers', 0, 'name') === GATE;
+  return textAt(pod, 'metadata', 'annotations', REQUIRED_PLUGINS) !== '';
 }
 
 /** A replica that still answers its last reviews would write its entries into the configuration that comes next. */
@@ -83,8 +104,8 @@ async function webhookServes(): Promise<void> {
   );
 }
 
-async function render(carrier: ChartCarrier): Promise<readonly unknown[]> {
-  const text = await template(['--set', `gate.carrier=${carrier}`]);
+async function render(carrier: ChartCarrier, mode: GateMode): Promise<readonly unknown[]> {
+  const text = await template(['--set', `gate.carrier=${carrier}`, '--set', `gate.mode=${mode}`]);
   const objects = parseAllDocuments(text).map((document): unknown => document.toJS());
   return objects.filter((object) => at(object, 'kind') !== undefined);
 }

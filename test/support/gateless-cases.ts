@@ -194,42 +194,64 @@ export interface HeldCase {
   readonly refused: string | undefined;
 }
 
-const FULL = { ...HELD, ...carried(RESOLVED) };
+/** Annotations of a pod as the carriers leave it. */
+export const HELD_POD = { ...HELD, ...carried(RESOLVED) };
 const HOLDS = 'the container runtime holds it back';
 const LEAVES = 'must not opt out';
 
 export const HELD_CASES: readonly HeldCase[] = [
-  { title: 'nothing changes', before: FULL, after: FULL, refused: undefined },
-  { title: 'something else changes', before: FULL, after: { ...FULL, a: 'b' }, labels: { a: 'b' }, refused: undefined },
+  { title: 'nothing changes', before: HELD_POD, after: HELD_POD, refused: undefined },
   {
-    title: 'one more plugin',
-    before: FULL,
-    after: { ...FULL, ...required(`["a",${OURS.slice(1)}`) },
+    title: 'something else changes',
+    before: HELD_POD,
+    after: { ...HELD_POD, a: 'b' },
+    labels: { a: 'b' },
     refused: undefined,
   },
-  { title: 'the plugin is taken off', before: FULL, after: { ...ON, ...carried(RESOLVED) }, refused: HOLDS },
-  { title: 'the list is emptied', before: FULL, after: { ...FULL, ...required('[]') }, refused: HOLDS },
-  { title: 'a stronger list comes', before: FULL, after: { ...FULL, [`${PLUGINS}/pod`]: '[]' }, refused: HOLDS },
+  {
+    title: 'one more plugin',
+    before: HELD_POD,
+    after: { ...HELD_POD, ...required(`["a",${OURS.slice(1)}`) },
+    refused: undefined,
+  },
+  { title: 'the plugin is taken off', before: HELD_POD, after: { ...ON, ...carried(RESOLVED) }, refused: HOLDS },
+  { title: 'the list is emptied', before: HELD_POD, after: { ...HELD_POD, ...required('[]') }, refused: HOLDS },
+  {
+    title: 'a stronger list comes',
+    before: HELD_POD,
+    after: { ...HELD_POD, [`${PLUGINS}/pod`]: '[]' },
+    refused: HOLDS,
+  },
   {
     title: 'a stronger list comes, for one container',
-    before: FULL,
-    after: { ...FULL, [`${PLUGINS}/container.app`]: '["other"]' },
+    before: HELD_POD,
+    after: { ...HELD_POD, [`${PLUGINS}/container.app`]: '["other"]' },
     refused: HOLDS,
   },
   {
     title: "Istio's arguments are others",
-    before: FULL,
-    after: { ...FULL, ...carried(['istio-iptables', '-b', '']) },
+    before: HELD_POD,
+    after: { ...HELD_POD, ...carried(['istio-iptables', '-b', '']) },
     refused: 'must not change',
   },
-  { title: "Istio's arguments go", before: FULL, after: HELD, refused: 'must not change' },
-  { title: 'the pod opts out', before: FULL, after: { ...FULL, [INITIALIZE]: 'false' }, refused: LEAVES },
-  { title: 'the pod no longer asks', before: FULL, after: { ...required(), ...carried(RESOLVED) }, refused: LEAVES },
-  { title: 'a build of OpenShift', before: FULL, after: { ...FULL, 'openshift.io/build.name': 'b' }, refused: LEAVES },
+  { title: "Istio's arguments go", before: HELD_POD, after: HELD, refused: 'must not change' },
+  { title: 'the pod opts out', before: HELD_POD, after: { ...HELD_POD, [INITIALIZE]: 'false' }, refused: LEAVES },
+  {
+    title: 'the pod no longer asks',
+    before: HELD_POD,
+    after: { ...required(), ...carried(RESOLVED) },
+    refused: LEAVES,
+  },
+  {
+    title: 'a build of OpenShift',
+    before: HELD_POD,
+    after: { ...HELD_POD, 'openshift.io/build.name': 'b' },
+    refused: LEAVES,
+  },
   {
     title: 'a label keeps the injector off',
-    before: FULL,
-    after: FULL,
+    before: HELD_POD,
+    after: HELD_POD,
     labels: { 'sidecar.istio.io/inject': 'false' },
     refused: LEAVES,
   },
