@@ -1,4 +1,6 @@
+import { ARGUMENTS_ANNOTATION } from '../../src/capture/carried-arguments.ts';
 import { SHORT_NAMES } from '../../src/capture/istio-flags.ts';
+import { PLUGIN_NAME, REQUIRED_PLUGINS } from '../../src/enrollment/required-plugins.ts';
 import { hostileText, huge } from './hostile-text.ts';
 import { type Choices, choicesOf } from './random.ts';
 import { type Place, type Setting, SETTINGS } from './settings.ts';
@@ -42,11 +44,16 @@ function manifestOf(choices: Choices, told: readonly Told[]): object {
   const argv = at('argument').flatMap((one) => wordsOf(choices, one));
   const carried = argv.length > 0 || at('carrierVariable').length > 0 || choices.next() < 0.2;
   const carrier = { ...carrierOf(choices, argv), env: env('carrierVariable') };
+  const gateless = carried && choices.next() < 0.2;
+  const text = gateless ? carriedBy({ args: ['istio-iptables', ...argv], env: env('carrierVariable') }) : [];
   return {
     // From entries, as JSON has it: an assignment to `__proto__` would be lost.
-    metadata: { name: 'a', annotations: Object.fromEntries(at('annotation').map(({ key, value }) => [key, value])) },
+    metadata: {
+      name: 'a',
+      annotations: Object.fromEntries([...text, ...at('annotation').map(({ key, value }) => [key, value])]),
+    },
     spec: {
-      initContainers: carried ? [carrier] : [],
+      initContainers: carried && !gateless ? [carrier] : [],
       containers: [{ name: 'app' }, { name: 'istio-proxy', env: env('proxyVariable') }],
       ...(choices.next() < 0.1 ? { dnsPolicy: 'None', dnsConfig: { nameservers: ['192.0.2.53'] } } : {}),
     },
@@ -80,7 +87,15 @@ function wordsOf(choices: Choices, { key, value }: Told): readonly string[] {
   }
 }
 
-/** The three ways in which arguments reach us. */
+/** As a pod without a gate carries them. */
+function carriedBy(carried: object): readonly (readonly [string, string])[] {
+  return [
+    [REQUIRED_PLUGINS, `["${PLUGIN_NAME}"]`],
+    [ARGUMENTS_ANNOTATION, JSON.stringify(carried)],
+  ];
+}
+
+/** The ways in which containers bring us arguments. */
 function carrierOf(choices: Choices, argv: readonly string[]): object {
   switch (choices.upTo(3)) {
     case 0:

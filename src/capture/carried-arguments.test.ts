@@ -77,6 +77,10 @@ describe('arguments that an annotation carries', () => {
     '{"args":["istio-iptables"],"env":[{"name":"A","valueFrom":{}}]}',
     '{"args":["istio-iptables"],"env":[],"more":1}',
     '{"args":["istio-iptables"],"env":[]} ,',
+    '{"args":["istio-iptables", "-u","0"],"env":[]}',
+    '{"args":["istio-iptables","\\u002du","0"],"env":[]}',
+    '{"args":["sh"],"args":["istio-iptables"],"env":[]}',
+    '{"env":[],"args":["istio-iptables"]}',
     `{"args":["istio-iptables"${',"x"'.repeat(40_000)}],"env":[]}`,
   ])('are refused, named and told what is allowed: %.60s', (annotation) => {
     const result = resolvePolicy(podWith(annotation), NO_DEFAULTS, options);

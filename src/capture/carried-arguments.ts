@@ -37,7 +37,8 @@ export function carriedArguments(pod: Pod): CarriedArguments | Problem | undefin
     source: 'argument',
   };
   const parsed = v.safeParse(Shape, raw.length > TEXT_CHARACTERS_MAX ? undefined : json(raw));
-  if (!parsed.success) return problem;
+  // One way to write it, the carrier's: a policy that looks for words in the text must find what is read here, whatever escapes there are.
+  if (!parsed.success || JSON.stringify(parsed.output) !== raw) return problem;
   const [tool, ...argv] = parsed.output.args;
   // As with a gate: what stands after its `--` counts only if it is the tool's command line.
   if (tool !== TOOL) return undefined;

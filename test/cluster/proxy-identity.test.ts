@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ARGUMENTS_ANNOTATION } from '../../src/capture/carried-arguments.ts';
 import { PRODUCT } from '../support/chart.ts';
 import { applyPolicies, removePolicies, waitRefused } from '../support/cluster-policy.ts';
 import { appPod, container, handMadeGate, standInSidecar } from '../support/cluster-pods.ts';
@@ -27,6 +28,10 @@ const OPENSHIFT = 1_000_689_999;
 const USERS = 'pod-network-controller.istio.io/envoy-userid';
 const GROUPS = 'pod-network-controller.istio.io/envoy-groupid';
 
+const carried = (fields: object) => ({
+  [ARGUMENTS_ANNOTATION]: JSON.stringify({ args: ['istio-iptables'], env: [], ...fields }),
+});
+
 const REFUSED: readonly (readonly [string, Shape])[] = [
   ["the container's uid", { app: { runAsUser: 1337 } }],
   ["the container's gid", { app: { runAsGroup: 1337 } }],
@@ -39,6 +44,14 @@ const REFUSED: readonly (readonly [string, Shape])[] = [
   ['… the second of two', { istio: ['-u', '1337', '-u', '2000'], app: { runAsUser: 2000 } }],
   ['a gid of the resolved arguments', { istio: ['-g', '2000'], app: { runAsGroup: 2000 } }],
   ['a variable of the gate', { gate: { env: [{ name: 'PROXY_UID', value: '2000' }] }, app: { runAsUser: 2000 } }],
+  [
+    'a uid that a pod without a gate carries',
+    { annotations: carried({ args: ['istio-iptables', '-u', '1337,2000'] }), app: { runAsUser: 2000 } },
+  ],
+  [
+    'a gid that a pod without a gate carries in a variable',
+    { annotations: carried({ env: [{ name: 'PROXY_GID', value: '2000' }] }), app: { runAsGroup: 2000 } },
+  ],
   ['the override of the uid', { annotations: { [USERS]: '1337, 1000' } }],
   ['the override of the gid', { annotations: { [GROUPS]: '3000' }, app: { runAsGroup: 3000 } }],
   ['root as the sidecar (TPROXY), which counts as 1337', { sidecar: { runAsUser: 0 }, app: { runAsUser: 1337 } }],
