@@ -35,7 +35,7 @@ function celOf(e: Expression, options: CelOptions): string {
     case 'literal':
       return typeof e.value === 'string' ? quoted(e.value) : String(e.value);
     case 'list':
-      return enclosed('[', e.items.map(cel), ']');
+      return enclosed('[', listItems(e.items, options), ']');
     case 'object':
       return enclosed(
         '{',
@@ -110,6 +110,13 @@ function fieldCel({ key, value, when }: Field, options: CelOptions): string {
 function fieldOrNull(when: Expression, value: Expression, options: CelOptions): string {
   const parts = [parenthesised(when, options, COMPOUND), `? ${asDyn(celOf(value, options))}`, ': dyn(null)'];
   return chained(parts, '');
+}
+
+/** So it wants the items of one list; what is not written out may be `dyn` for it, or not. */
+function listItems(items: readonly Expression[], options: CelOptions): readonly string[] {
+  const cels = items.map((item) => celOf(item, options));
+  const isPlain = items.length < 2 || items.every(({ kind }) => kind === 'literal' || kind === 'setting');
+  return isPlain ? cels : cels.map(asDyn);
 }
 
 /** Both branches must have one type too; strings have, and messages must not become `dyn`. */

@@ -261,48 +261,52 @@ variables.hasWork && variables.wanted && variables.capturable ? [
       variables.guardKeys.map(
         k,
         [
-          k,
-          variables.annotations[?k].orValue('[]').matches('"istio-pod-network-controller"')
-            ? variables.annotations[?k].orValue('[]')
-            : (
-              variables.annotations[?k].orValue('[]').matches('^\\[ *\\]$')
-                ? '["istio-pod-network-controller"]'
-                : variables.annotations[?k].orValue('[]').replace(']', ',"istio-pod-network-controller"]')
-            )
+          dyn(k),
+          dyn(
+            variables.annotations[?k].orValue('[]').matches('"istio-pod-network-controller"')
+              ? variables.annotations[?k].orValue('[]')
+              : (
+                variables.annotations[?k].orValue('[]').matches('^\\[ *\\]$')
+                  ? '["istio-pod-network-controller"]'
+                  : variables.annotations[?k].orValue('[]').replace(']', ',"istio-pod-network-controller"]')
+              )
+          )
         ]
       ) +
         [
           [
-            'pod-network-controller.istio.io/istio-arguments',
-            '{"args":[' +
-              variables.replaced[?0].?args.orValue([]).map(
-                a,
-                '"' +
-                  a.replace('\\', '\\\\').replace('"', '\\"').replace('\n', '\\n').replace('\r', '\\r').replace('\t', '\\t') +
-                  '"'
-              ).join(',') +
-              '],"env":[' +
-              variables.replaced[?0].?env.orValue([]).map(
-                e,
-                '{"name":' +
-                  (
-                    '"' +
-                      e.name.replace('\\', '\\\\').replace('"', '\\"').replace('\n', '\\n').replace('\r', '\\r').replace('\t', '\\t') +
-                      '"'
-                  ) +
-                  (
-                    ('valueFrom' in e)
-                      ? ''
-                      : ',"value":' +
-                        (
-                          '"' +
-                            e.?value.orValue('').replace('\\', '\\\\').replace('"', '\\"').replace('\n', '\\n').replace('\r', '\\r').replace('\t', '\\t') +
-                            '"'
-                        )
-                  ) +
-                  '}'
-              ).join(',') +
-              ']}'
+            dyn('pod-network-controller.istio.io/istio-arguments'),
+            dyn(
+              '{"args":[' +
+                variables.replaced[?0].?args.orValue([]).map(
+                  a,
+                  '"' +
+                    a.replace('\\', '\\\\').replace('"', '\\"').replace('\n', '\\n').replace('\r', '\\r').replace('\t', '\\t') +
+                    '"'
+                ).join(',') +
+                '],"env":[' +
+                variables.replaced[?0].?env.orValue([]).map(
+                  e,
+                  '{"name":' +
+                    (
+                      '"' +
+                        e.name.replace('\\', '\\\\').replace('"', '\\"').replace('\n', '\\n').replace('\r', '\\r').replace('\t', '\\t') +
+                        '"'
+                    ) +
+                    (
+                      ('valueFrom' in e)
+                        ? ''
+                        : ',"value":' +
+                          (
+                            '"' +
+                              e.?value.orValue('').replace('\\', '\\\\').replace('"', '\\"').replace('\n', '\\n').replace('\r', '\\r').replace('\t', '\\t') +
+                              '"'
+                          )
+                    ) +
+                    '}'
+                ).join(',') +
+                ']}'
+            )
           ]
         ]
     )).map(
@@ -313,7 +317,7 @@ variables.hasWork && variables.wanted && variables.capturable ? [
   ((variables.replaced == [])
     ? dyn([])
     : dyn(
-      {{ .Values.gate.nodeSelector | default dict | toJson }}.map(k, [k, {{ .Values.gate.nodeSelector | default dict | toJson }}[?k].orValue('')])
+      {{ .Values.gate.nodeSelector | default dict | toJson }}.map(k, [dyn(k), dyn({{ .Values.gate.nodeSelector | default dict | toJson }}[?k].orValue(''))])
     )).map(
     pair,
     JSONPatch{op: 'add', path: '/spec/nodeSelector/' + jsonpatch.escapeKey(pair[0]), value: pair[1]}
