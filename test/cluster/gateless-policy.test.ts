@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { gatePod, heldRefusalOf, refusalOf } from '../../src/admission/gate-pod.ts';
 import { asObject, type JsonObject } from '../../src/admission/json.ts';
+import { requiresPlugin } from '../../src/enrollment/required-plugins.ts';
 import {
   at,
   createNamespace,
@@ -8,11 +10,13 @@ import {
   INITIALIZE,
   kubectl,
   kubectlJson,
+  listAt,
+  textAt,
   tryKubectl,
   waitFor,
 } from '../support/cluster.ts';
 import { type ChartCarrier, installedCarrier, useCarrier } from '../support/gate-carriers.ts';
-import { stock } from '../support/gate-containers.ts';
+import { app, nativeProxy, stock, writtenGate } from '../support/gate-containers.ts';
 import { refusalPod } from '../support/gate-refusals.ts';
 import { chartGateSettings } from '../support/gate-settings.ts';
 import {
@@ -20,7 +24,6 @@ import {
   GATELESS_CASES,
   GATELESS_REFUSALS,
   HELD_CASES,
-  HELD_POD,
   VALIDATOR_LABEL,
 } from '../support/gateless-cases.ts';
 
@@ -43,22 +46,33 @@ afterAll(async () => {
   await useCarrier(before);
 });
 
-describe.each(['policy', 'webhook'] as const)('the %s and the pure function', (carrier) => {
-  beforeAll(() => useCarrier(carrier, 'runtime'));
+const NAMED = GATELESS_CASES.map((one, index) => ({ ...one, name: `case-${index}` }));
+const CHANGEABLE = NAMED.filter(({ obstacle }) => obstacle === undefined);
+const OBSTRUCTED = NAMED.filter(({ obstacle }) => obstacle !== undefined);
 
-  it.each(GATELESS_CASES)('make the same of: $title', async ({ title, annotations, spec, obstacle }) => {
-    const pod = refusalPod(annotations, spec);
-    const { pod: after, gated } = gatePod(pod, {}, settings);
-    const { code, stdout, stderr } = await create(pod);
-    if (obstacle !== undefined) {
-      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(obstacle) });
-      return;
-    }
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+describe.each(['policy', 'webhook'] as const)('the %s and the pure function', (carrier) => {
+  let byCarrier: readonly JsonObject[];
+  let byFunction: readonly JsonObject[];
+
+  beforeAll(async () => {
+    await useCarrier(carrier, 'runtime');
+    const pods = CHANGEABLE.map(({ annotations, spec, name }) => refusalPod(annotations, spec, name));
+    byCarrier = await createAll(pods);
     // Opted out, so that the API server only adds its defaults to what the function made.
-    const byFunction = await create(optedOut(after));
-    expect(comparable(stdout), title).toEqual(comparable(byFunction.stdout));
-    if (gated) expect(comparable(stdout)).toMatchObject({ spec: { nodeSelector: VALIDATOR_LABEL } });
+    byFunction = await createAll(pods.map((pod) => optedOut(gatePod(pod, {}, settings).pod)));
+  });
+
+  it.each(CHANGEABLE)('make the same of: $title', ({ name, expected }) => {
+    const [ours, theirs] = [byFunction, byCarrier].map((all) =>
+      all.find((pod) => at(pod, 'metadata', 'name') === name),
+    );
+    expect(comparable(theirs)).toEqual(comparable(ours));
+    if (expected !== undefined) expect(comparable(theirs)).toMatchObject({ spec: { nodeSelector: VALIDATOR_LABEL } });
+  });
+
+  it.each(OBSTRUCTED)('refuse: $title', async ({ annotations, spec, obstacle }) => {
+    const { code, stderr } = await create(refusalPod(annotations, spec));
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(obstacle ?? '') });
   });
 
   it('make it of a pod that Istio has just injected, in one request', async () => {
@@ -66,7 +80,7 @@ describe.each(['policy', 'webhook'] as const)('the %s and the pure function', (c
     await createNamespace(injected, { labels: { 'istio-injection': 'enabled' }, annotations: ON });
     const pod = refusalPod({}, { containers: [{ name: 'app', image: 'docker.io/example/app:1' }] });
     const look = async () => {
-      const { code, stdout } = await create(pod, injected);
+      const { code, stdout } = await create(pod, { namespace: injected });
       return code === 0 ? asObject(JSON.parse(stdout)) : undefined;
     };
     const made = await waitFor(
@@ -109,40 +123,43 @@ describe('the "gated" ValidatingAdmissionPolicy where gates are none', () => {
 });
 
 describe('the "held" ValidatingAdmissionPolicy', () => {
-  const spec = { ...stock, nodeSelector: VALIDATOR_LABEL, schedulerName: 'none' };
+  const cases = HELD_CASES.map((one, index) => ({ ...one, name: `held-${index}` }));
+  let stored: ReadonlyMap<string, JsonObject>;
 
-  it.each(HELD_CASES)('says of an update: $title', async ({ before: old, after, labels, refused }) => {
-    await store(old, spec);
-    const stored = asObject(await kubectlJson(['get', 'pod', '-n', NAMESPACE, 'refusal']));
-    const metadata = { ...asObject(stored['metadata']), annotations: after, labels: labels ?? {} };
-    const input = JSON.stringify({ ...stored, metadata });
-    const whole = await tryKubectl(['replace', '--dry-run=server', '-f', '-'], { input });
-    const status = await tryKubectl(['replace', '--subresource=status', '--dry-run=server', '-f', '-'], { input });
-    await remove();
-    for (const { code, stderr } of [whole, status]) {
+  beforeAll(async () => {
+    const pods = cases.map(({ before: annotations, name }) => refusalPod(annotations, specOf(annotations), name));
+    await kubectl(['create', '-n', NAMESPACE, '-f', '-'], { input: JSON.stringify(listOf(pods)) });
+    const found = listAt(await kubectlJson(['get', 'pods', '-n', NAMESPACE]), 'items').map(asObject);
+    stored = new Map(found.map((pod) => [textAt(pod, 'metadata', 'name'), pod]));
+  });
+
+  it.each(cases)('says of an update: $title', async ({ name, after, labels, refused }) => {
+    const old = stored.get(name) ?? {};
+    const metadata = { ...asObject(old.metadata), annotations: after, labels: labels ?? {} };
+    const input = JSON.stringify({ ...old, metadata });
+    for (const subresource of [[], ['--subresource=status']]) {
+      const args = ['replace', ...subresource, '--dry-run=server', '-f', '-'];
+      const { code, stderr } = await tryKubectl(args, { input });
       expect({ code, stderr }).toEqual(
         refused === undefined ? { code: 0, stderr: '' } : { code: 1, stderr: expect.stringContaining(refused) },
       );
-      expect(stderr).toContain(heldRefusalOf({ ...stored, metadata }, {}, settings, stored) ?? '');
+      expect(stderr).toContain(heldRefusalOf({ ...old, metadata }, {}, settings, old) ?? '');
     }
   });
 
   it.each(BINDING_CASES)('says of a Binding that brings $title', async ({ annotations, refused }) => {
-    await store(HELD_POD, spec);
+    const name = cases[0]?.name ?? '';
+    const target = { apiVersion: 'v1', kind: 'Node', name: 'no-such-node' };
     const binding = {
       apiVersion: 'v1',
       kind: 'Binding',
-      metadata: { name: 'refusal', namespace: NAMESPACE, annotations },
-      target: { apiVersion: 'v1', kind: 'Node', name: 'no-such-node' },
+      metadata: { name, namespace: NAMESPACE, annotations },
+      target,
     };
-    const results = [];
-    for (const path of [`pods/refusal/binding`, 'bindings']) {
+    for (const path of [`pods/${name}/binding`, 'bindings']) {
       const args = ['create', '--raw', `/api/v1/namespaces/${NAMESPACE}/${path}?dryRun=All`, '-f', '-'];
-      results.push(await tryKubectl(args, { input: JSON.stringify(binding) }));
-    }
-    await remove();
-    for (const { code, stderr } of results) {
-      if (refused === undefined) expect(stderr).not.toContain(HELD);
+      const { code, stderr } = await tryKubectl(args, { input: JSON.stringify(binding) });
+      if (refused === undefined) expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       else expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`of its pod: ${refused}`) });
     }
   });
@@ -154,27 +171,36 @@ describe('the "held" ValidatingAdmissionPolicy', () => {
   });
 });
 
-/** A pod as it is, whatever the policies for new ones say: first opted out, then as it shall be. */
-async function store(annotations: Readonly<Record<string, string>>, spec: JsonObject): Promise<void> {
-  const input = JSON.stringify(refusalPod({ [INITIALIZE]: 'false' }, spec));
-  await kubectl(['create', '-n', NAMESPACE, '-f', '-'], { input });
-  const wanted = { [INITIALIZE]: null, ...annotations };
-  const patch = JSON.stringify({ metadata: { annotations: wanted } });
-  await kubectl(['patch', 'pod', '-n', NAMESPACE, 'refusal', '--type=merge', '-p', patch]);
+/** What the "gated" policy lets pass: without a gate only what the runtime holds back. No scheduler takes it, so that it stays as it is. */
+function specOf(annotations: Readonly<Record<string, string>>): JsonObject {
+  const gates = requiresPlugin(annotations) ? [] : [writtenGate];
+  return {
+    initContainers: [...gates, nativeProxy],
+    containers: [app],
+    nodeSelector: VALIDATOR_LABEL,
+    schedulerName: 'none',
+  };
 }
 
-async function remove(): Promise<void> {
-  await kubectl(['delete', 'pod', '-n', NAMESPACE, 'refusal', '--grace-period=0', '--force']);
+function listOf(items: readonly unknown[]): object {
+  return { apiVersion: 'v1', kind: 'List', items };
 }
 
-function create(pod: unknown, namespace = NAMESPACE) {
-  const args = ['create', '-n', namespace, '--dry-run=server', '-o', 'json', '-f', '-'];
+/** What the API server would store, of pods that it takes. */
+async function createAll(pods: readonly unknown[]): Promise<readonly JsonObject[]> {
+  const { code, stdout, stderr } = await create(listOf(pods), { output: 'yaml' });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return parseAllDocuments(stdout).map((document) => asObject(document.toJS()));
+}
+
+function create(pod: unknown, { namespace = NAMESPACE, output = 'json' } = {}) {
+  const args = ['create', '-n', namespace, '--dry-run=server', '-o', output, '-f', '-'];
   return tryKubectl(args, { input: JSON.stringify(pod) });
 }
 
 /** What the carriers may change, as the API server would store it. */
-function comparable(text: string): JsonObject {
-  const { metadata, spec } = asObject(JSON.parse(text));
+function comparable(pod: unknown): JsonObject {
+  const { metadata, spec } = asObject(pod);
   const { [INITIALIZE]: _, ...annotations } = asObject(asObject(metadata)['annotations']);
   return { annotations, spec };
 }

@@ -195,7 +195,7 @@ export interface HeldCase {
 }
 
 /** Annotations of a pod as the carriers leave it. */
-export const HELD_POD = { ...HELD, ...carried(RESOLVED) };
+const HELD_POD = { ...HELD, ...carried(RESOLVED) };
 const HOLDS = 'the container runtime holds it back';
 const LEAVES = 'must not opt out';
 
