@@ -30,9 +30,9 @@
 {{- end }}
 {{- end }}
 
-{{/* Without the plugin the runtime would never let a pod go. */}}
+{{/* Without the plugin the runtime would never let a pod go. YAML takes a bare `off` for false. */}}
 {{- define "refuseGateless" -}}
-{{- if and (eq .Values.gate.mode "runtime") (eq (dig "nri" "auto" .Values.agent) "off") }}
+{{- if and (eq .Values.gate.mode "runtime") (has (dig "nri" "auto" .Values.agent | toString) (list "off" "false")) }}
 {{- fail "gate.mode=runtime: the container runtime holds pods back for the agent's NRI plugin, which agent.nri=off switches off; use agent.nri=auto, or gate.mode=container" }}
 {{- end }}
 {{- end }}
