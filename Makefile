@@ -40,8 +40,8 @@ lab-down: $(STAMP) ## stop the lab and leave nothing behind
 lab-status: $(STAMP) ## what of the lab runs
 	@node lab/main.ts status
 
-bench: $(STAMP) ## measurements, side by side with the alternatives
-	@node bench/main.ts
+bench: $(STAMP) ## measurements, side by side with the alternatives: bench/RESULTS.md (ARGS="a f" or ARGS=--report-only)
+	@node bench/main.ts $(ARGS)
 
 fuzz: $(STAMP) ## a million hostile values for everything a pod can set (ARGS="--values N --seed N")
 	@node scripts/fuzz.ts $(ARGS)

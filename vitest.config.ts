@@ -8,7 +8,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['{src,lab,image,scripts,test/chart}/**/*.test.ts'], testTimeout: 10_000 },
+        test: { name: 'unit', include: ['{src,lab,image,scripts,bench,test/chart}/**/*.test.ts'], testTimeout: 10_000 },
       },
       {
         extends: true,

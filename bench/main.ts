@@ -1,84 +1,76 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { join, resolve } from 'node:path';
-import { captureEffect } from '../src/agent/capture-netns.ts';
-import { renderNft } from '../src/backend/nft/render.ts';
-import { NO_DEFAULTS } from '../src/capture/policy.ts';
-import { resolvePolicy } from '../src/capture/resolve.ts';
-import { readOnePod } from '../src/commands/manifest.ts';
-import { buildRuleset } from '../src/ruleset/build.ts';
-import { planProbes } from '../src/ruleset/probe-plan.ts';
-import { spread } from './spread.ts';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { writeReport } from './report/write.ts';
+import { QUESTIONS } from './questions.ts';
+import type { Question } from './question.ts';
 
 /**
- * `make bench`: rules into one fresh netns, ours (in-process transaction, read back, proof, mark) beside one spawned `nft -f -` with the
- * same rules, alternating in one run. What counts is the ratio: these machines are noisy. Never a test with a limit.
+ * `make bench`: every question in order, then the page. `node bench/main.ts a f` asks only those; `--report-only` makes the page anew from
+ * what was kept. Each question runs in a process of its own: none sees another's memory, and one that hangs can be ended.
+ * `--minutes` takes the place of each question's own budget. Never a test with a limit: what counts are ratios within one run.
  */
-const ROUNDS = 60;
-const NETNS = `pnc-bench-${process.pid}`;
-const PATH = `/run/netns/${NETNS}`;
+const USAGE = `usage: node bench/main.ts [--report-only] [--minutes N] [question ...]\n${QUESTIONS.map(
+  ({ id, title, needs, budgetMinutes }) => `  ${id}  ${title} (needs: ${needs}; ≤ ${budgetMinutes} min)\n`,
+).join('')}`;
+/** After its budget, a question has so long to clean up. */
+const GRACE_MS = 60_000;
 
-const { pod } = readOnePod(join(resolve(import.meta.dirname, '..'), 'examples', 'pod.yaml'));
-const resolved = resolvePolicy(pod, NO_DEFAULTS, { sidecarName: 'istio-proxy' });
-if (!resolved.ok) throw new Error('examples/pod.yaml has no usable policy');
-const ruleset = buildRuleset(resolved.policy);
-const probes = planProbes(resolved.policy);
-const script = renderNft(ruleset);
-const effect = await captureEffect();
+process.exitCode = await main();
 
-const whole: number[] = [];
-const transaction: number[] = [];
-const spawned: number[] = [];
-for (let round = 0; round < ROUNDS; round += 1) {
-  inFreshNetns(() => {
-    const session = effect.begin({ netnsPath: PATH, podIPs: [], ruleset, probes });
-    const { timingsMs } = session.finish();
-    session.close();
-    whole.push(timingsMs.total);
-    transaction.push(timingsMs.apply);
-  });
-  inFreshNetns(() =>
-    spawned.push(timed(() => spawnSync('nsenter', [`--net=${PATH}`, 'nft', '-f', '-'], { input: script }))),
-  );
+async function main(): Promise<number> {
+  const asked = questionsAsked();
+  if (asked === undefined) {
+    process.stderr.write(USAGE);
+    return 1;
+  }
+  const startMs = performance.now();
+  const failed: string[] = [];
+  for (const question of asked) if (!(await ask(question, startMs))) failed.push(question.id);
+  writeReport(new Map(QUESTIONS.map(({ id, title }) => [id, title])));
+  if (failed.length > 0) process.stderr.write(`no new answer to: ${failed.join(', ')}\n`);
+  return failed.length === 0 ? 0 : 2;
 }
 
-process.stdout.write(`rules into one fresh netns, ${ROUNDS} rounds each, alternating, ms\n`);
-for (const [name, values] of [
-  ['ours: rules, read back, proof, mark', whole],
-  ['ours: the transaction alone', transaction],
-  ['one spawned nft -f -, rules alone', spawned],
-] as const) {
-  const { p50, p90, max } = spread(values);
-  process.stdout.write(`  ${name.padEnd(36)} p50 ${p50.toFixed(2)}  p90 ${p90.toFixed(2)}  max ${max.toFixed(2)}\n`);
-}
-const ratio = (ours: number[]) => (spread(spawned).p50 / spread(ours).p50).toFixed(1);
-process.stdout.write(
-  `  p50 of the spawned one over ours: ${ratio(whole)} with proof and mark, ${ratio(transaction)} for the transaction alone\n`,
-);
-
-/** A pod-like netns: lo up, routes for both families into a veth whose other end answers nothing. */
-function inFreshNetns(work: () => void): void {
-  execFileSync('ip', ['netns', 'add', NETNS]);
+function questionsAsked(): readonly Question[] | undefined {
   try {
-    const batch = [
-      'link set lo up',
-      'link add eth0 type veth peer name peer0',
-      'address add 198.51.100.2/24 dev eth0',
-      'address add 2001:db8:1::2/64 dev eth0 nodad',
-      'link set peer0 up',
-      'link set eth0 up',
-      'route add default dev eth0',
-      'route add ::/0 dev eth0',
-    ];
-    execFileSync('ip', ['-n', NETNS, '-batch', '-'], { input: batch.join('\n') });
-    work();
-  } finally {
-    execFileSync('ip', ['netns', 'delete', NETNS]);
+    const { values, positionals } = parseArgs({
+      options: { 'report-only': { type: 'boolean', default: false }, minutes: { type: 'string' } },
+      allowPositionals: true,
+    });
+    if (values['report-only']) return positionals.length === 0 ? [] : undefined;
+    const known = positionals.every((id) => QUESTIONS.some((question) => question.id === id));
+    const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
+    if (!known || (minutes !== undefined && !(minutes > 0))) return undefined;
+    return QUESTIONS.filter(({ id }) => positionals.length === 0 || positionals.includes(id)).map((question) => ({
+      ...question,
+      budgetMinutes: minutes ?? question.budgetMinutes,
+    }));
+  } catch {
+    return undefined;
   }
 }
 
-function timed(work: () => { readonly status: number | null }): number {
-  const startMs = performance.now();
-  const { status } = work();
-  if (status !== 0) throw new Error('the spawned nft failed');
-  return performance.now() - startMs;
+async function ask({ id, title, budgetMinutes }: Question, startMs: number): Promise<boolean> {
+  process.stdout.write(`${at(startMs)} ${id}: ${title} (≤ ${budgetMinutes} min)\n`);
+  const script = fileURLToPath(new URL('./run-question.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, id, String(budgetMinutes)], { stdio: 'inherit' });
+  const end = setTimeout(() => child.kill('SIGKILL'), budgetMinutes * 60_000 + GRACE_MS);
+  // The terminal's ^C reaches the child by itself; it cleans up and ends, and so do we.
+  const ignore = (): void => undefined;
+  process.on('SIGINT', ignore);
+  const forward = (): void => void child.kill('SIGTERM');
+  process.on('SIGTERM', forward);
+  const [code, signal]: (number | string | null)[] = await once(child, 'exit');
+  clearTimeout(end);
+  process.off('SIGINT', ignore).off('SIGTERM', forward);
+  const how = code === 0 ? 'done' : `failed (${signal ?? `exit ${code}`})`;
+  process.stdout.write(`${at(startMs)} ${id}: ${how}\n`);
+  return code === 0;
+}
+
+function at(startMs: number): string {
+  const seconds = Math.round((performance.now() - startMs) / 1_000);
+  return `[${String(Math.floor(seconds / 60)).padStart(2)}:${String(seconds % 60).padStart(2, '0')}]`;
 }

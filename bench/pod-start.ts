@@ -1,0 +1,81 @@
+import { budgetMinutes, count } from './cluster/counts.ts';
+import { measuringTime } from './cluster/measuring-time.ts';
+import { createStage, type EnvironmentName, reachable } from './cluster/environment.ts';
+import { createStartNamespaces, deleteStartNamespaces, startOne } from './cluster/start-pods.ts';
+import type { Context, Question } from './question.ts';
+import { captureName, captureResult, isOurs, kindsIn, nameOf, type Samples, startResult } from './pod-start-result.ts';
+import type { Result } from './result.ts';
+import { spread } from './spread.ts';
+
+/**
+ * How long does a pod take from its creation to the application's first instruction, by what captures it? One pod after another: in each
+ * environment no mesh, floor and mesh in turn, so that a machine that slows down slows all of them. Environments in blocks, forth and back,
+ * because Istio has to be installed anew between two of them.
+ */
+const ROUNDS = count('start-rounds', { usual: 2, full: 6 });
+const PODS = count('start-pods', { usual: 6, full: 20 });
+/** Gateless pods get their place here, an environment with the runtime's validator, once our agent can do without a gate. */
+const BLOCKS: readonly EnvironmentName[] = ['istio-init', 'CRI', 'NRI', 'istio-cni'];
+
+export const podStart: Question = {
+  id: 'b',
+  title: 'How long does a pod take to start?',
+  budgetMinutes: budgetMinutes({ usual: 12, full: 120 }),
+  needs: 'lab',
+  run: measure,
+};
+
+async function measure(ctx: Context): Promise<readonly Result[]> {
+  const blocks = reachable(BLOCKS);
+  const samples: Samples = new Map(blocks.flatMap((block) => kindsIn(block).map((kind) => [nameOf(kind, block), []])));
+  const captures: Samples = new Map(blocks.filter(isOurs).map((block) => [captureName(block), []]));
+  const stage = createStage();
+  const over = measuringTime(ctx);
+  await createStartNamespaces();
+  try {
+    for (let round = 0; round < ROUNDS && !over.aborted; round += 1) {
+      for (const block of round % 2 === 0 ? blocks : blocks.toReversed()) {
+        if (over.aborted) break;
+        await stage.enter(block);
+        await measureBlock(block, { samples, captures, over });
+        ctx.say(`${progress(block, samples)} ms at p50 so far`);
+      }
+    }
+  } finally {
+    await deleteStartNamespaces();
+    await stage.restore();
+  }
+  const facts = { rounds: ROUNDS, 'pods of a kind in a block': PODS };
+  // The time may have been over before the last block.
+  const measured = blocks.filter((block) => samples.get(nameOf('mesh', block))?.length !== 0);
+  return [startResult(ctx, { blocks: measured, samples, facts }), captureResult(ctx, captures)];
+}
+
+async function measureBlock(
+  block: EnvironmentName,
+  { samples, captures, over }: { readonly samples: Samples; readonly captures: Samples; readonly over: AbortSignal },
+): Promise<void> {
+  // Whatever is loaded or connected at first use.
+  await startOne('mesh', block);
+  for (let turn = 0; turn < PODS && !over.aborted; turn += 1) {
+    for (const kind of rotated(kindsIn(block), turn)) {
+      const { startMs, captureMs } = await startOne(kind, block);
+      samples.get(nameOf(kind, block))?.push(startMs);
+      if (captureMs !== undefined) captures.get(captureName(block))?.push(captureMs);
+    }
+  }
+}
+
+function progress(block: EnvironmentName, samples: Samples): string {
+  const medians = kindsIn(block).map((kind) => {
+    const name = nameOf(kind, block);
+    return `${name} ${spread(samples.get(name) ?? []).p50.toFixed(0)}`;
+  });
+  return medians.join(' · ');
+}
+
+/** Nobody always comes after the same one. */
+function rotated<T>(list: readonly T[], by: number): readonly T[] {
+  const from = by % list.length;
+  return [...list.slice(from), ...list.slice(0, from)];
+}

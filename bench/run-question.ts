@@ -1,0 +1,53 @@
+import { existsSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { lab } from '../lab/paths.ts';
+import { describeMachine } from './machine.ts';
+import type { Context, Question } from './question.ts';
+import { QUESTIONS } from './questions.ts';
+import { saveResults } from './result.ts';
+
+/** Child of `main.ts`: asks one question, for so many minutes, and keeps what it measured. Nothing is kept of a question that failed or was ended. */
+const [asked, minutes] = process.argv.slice(2);
+const question = QUESTIONS.find(({ id }) => id === asked);
+if (question === undefined) throw new Error(`no such question: ${asked}`);
+const NETNS_PRIORITY = -10;
+process.exitCode = await main(question);
+
+async function main({ id, needs, run }: Question): Promise<number> {
+  const missing = whatIsMissing(needs);
+  if (missing !== undefined) {
+    process.stderr.write(`  ${id}: ${missing}\n`);
+    return 1;
+  }
+  // What is measured here runs in this process and in its children: others on the machine get in their way less.
+  if (needs === 'netns') setPriority(NETNS_PRIORITY);
+  const ended = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort(new Error(signal)));
+  const ctx = context(question as Question, { budgetMs: Number(minutes) * 60_000, ended: ended.signal });
+  const results = await run(ctx);
+  if (ended.signal.aborted) return 1;
+  saveResults(id, results);
+  return 0;
+}
+
+function context(
+  { id }: Question,
+  { budgetMs, ended }: { readonly budgetMs: number; readonly ended: AbortSignal },
+): Context {
+  const machine = describeMachine();
+  const startedAt = new Date().toISOString();
+  const startMs = performance.now();
+  return {
+    machine,
+    say: (line) => process.stdout.write(`  ${line}\n`),
+    result: (measured) => ({ question: id, startedAt, machine, ...measured }),
+    leftMs: () => Math.max(0, budgetMs - (performance.now() - startMs)),
+    signal: AbortSignal.any([ended, AbortSignal.timeout(budgetMs)]),
+  };
+}
+
+function whatIsMissing(needs: Question['needs']): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root: it makes network namespaces';
+  if (needs === 'lab' && !existsSync(lab.kubeconfig)) return 'needs the lab: make lab-up';
+  return undefined;
+}
