@@ -9,7 +9,7 @@ const home = readlinkSync('/proc/thread-self/ns/net');
 if (what === 'own') await warmThreadPool();
 if (what === 'cold' || what === 'own') {
   try {
-    openNetns(path);
+    enterNetns(openNetns(path), () => undefined);
   } catch (error: unknown) {
     process.stdout.write(isControllerError(error) ? error.code : String(error));
   }
