@@ -66,13 +66,20 @@ describe('one pod against both replicas', () => {
     await judge('nobody', [], { refusalsAllowed: false });
   });
 
-  it.each(['mute', 'garbage', 'slow-headers', 'slow-body', 'large-bodies', 'endless-bodies', 'reviews', 'lies'])(
-    '%s: every opted-in pod comes out gated',
-    async (attack) => {
-      const [netns = ''] = attackers;
-      await judge(`one pod: ${attack}`, attacksFrom([netns], attack), { refusalsAllowed: false });
-    },
-  );
+  it.each([
+    'mute',
+    'garbage',
+    'slow-headers',
+    'slow-body',
+    'large-bodies',
+    'endless-bodies',
+    'reviews',
+    'strange-namespaces',
+    'lies',
+  ])('%s: every opted-in pod comes out gated', async (attack) => {
+    const [netns = ''] = attackers;
+    await judge(`one pod: ${attack}`, attacksFrom([netns], attack), { refusalsAllowed: false });
+  });
 });
 
 describe('five pods, more than the connections the webhook takes', () => {

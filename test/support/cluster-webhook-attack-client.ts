@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -35,6 +36,8 @@ function ATTACKS(): Readonly<Record<string, (socket: Socket) => Promise<void> | 
       void socket.write(`${head(`content-length: ${3 * MEBIBYTE}`)}${'['.repeat(3 * MEBIBYTE)}`),
     'endless-bodies': (socket) => endless(socket),
     reviews: (socket) => void socket.write(post(review())),
+    // Each makes the webhook ask the API server.
+    'strange-namespaces': (socket) => void socket.write(post(review())),
     lies: (socket) => void socket.write(post('{"kind":"AdmissionReview","request":{"uid":"","object":{"spec":[]}}}')),
   };
 }
@@ -61,7 +64,7 @@ function once(socket: Socket, strikeOnce: (socket: Socket) => Promise<void> | vo
     socket.on('data', (chunk: Buffer) => {
       answer += chunk.toString('latin1');
       // Reviews are answered on a connection that is kept: the next one needs no new handshake.
-      if (attack === 'reviews' && answer.includes('"kind":"AdmissionReview"')) {
+      if (answer.includes('"kind":"AdmissionReview"')) {
         note(answer);
         answer = '';
         if (performance.now() < untilMs) socket.write(post(review()));
@@ -113,17 +116,26 @@ function post(body: string): string {
   return `${head(`content-length: ${Buffer.byteLength(body)}`)}${body}`;
 }
 
-/** A pod that is opted in, as the API server would send it. */
+/** Of a pod that is opted in, as the API server would send it. */
 function review(): string {
-  const object = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'forged', annotations: { 'istio-pod-network-controller/initialize': 'true' } },
-    spec: {
-      initContainers: [{ name: 'istio-init', image: 'x', args: ['istio-iptables'] }],
-      containers: [{ name: 'app' }],
+  const request = {
+    uid: 'forged',
+    kind: { group: '', version: 'v1', kind: 'Pod' },
+    resource: { group: '', version: 'v1', resource: 'pods' },
+    operation: 'CREATE',
+    namespace: attack === 'strange-namespaces' ? `none-${randomUUID()}` : 'default',
+    object: {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'forged', annotations: { 'istio-pod-network-controller/initialize': 'true' } },
+      spec: {
+        initContainers: [
+          { name: 'istio-init', image: 'x', args: ['istio-iptables'] },
+          { name: 'istio-proxy', image: 'x', args: ['proxy', 'sidecar'], restartPolicy: 'Always' },
+        ],
+        containers: [{ name: 'app', image: 'x' }],
+      },
     },
   };
-  const request = { uid: 'forged', operation: 'CREATE', namespace: 'kube-system', object };
   return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request });
 }

@@ -10,8 +10,8 @@ type Annotations = Readonly<Record<string, string>>;
 
 /** A copy of the whole object, up to 256 KiB, and nothing we read. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
-/** Reviews that wait for a Namespace the watch does not know; more are refused. */
-const ASKING_MAX = 32;
+/** Reviews that wait for a Namespace the watch does not know; more are refused. Twice what one address may have under way. */
+const ASKING_MAX = 64;
 
 /** A running watch of all Namespaces. */
 export interface WatchedNamespaces extends Namespaces {
