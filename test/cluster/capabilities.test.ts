@@ -104,7 +104,7 @@ describe('the agent of the chart', () => {
     expect(seccompOf(agent.pid)).toBe('2');
   });
 
-  it('cannot write to its root, and sees of the node two directories only', () => {
+  it('cannot write to its root, and sees of the node three directories only', () => {
     const mounts = mountsOf(agent.pid);
     expect(mounts.find(({ path }) => path === '/')?.readOnly).toBe(true);
     const ordinary = /^\/($|proc|sys|dev|etc\/(hosts|hostname|resolv\.conf)$|var\/run\/secrets|run\/secrets)/;
@@ -114,7 +114,7 @@ describe('the agent of the chart', () => {
         .filter((path) => !ordinary.test(path))
         .map(topOf),
     );
-    expect([...ofNode].sort()).toEqual(['/run/containerd', '/var/run/netns']);
+    expect([...ofNode].sort()).toEqual(['/run/containerd', '/var/run/netns', '/var/run/nri']);
   });
 });
 
