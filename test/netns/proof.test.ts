@@ -120,6 +120,15 @@ describe('an exempt interface', () => {
   });
 });
 
+it('a SYN that is lost does not disprove the rules: all are sent again, in their order', () => {
+  lab = createLab();
+  // The first packet, and then none for a long time.
+  lab.pod.nft(
+    'table inet lossy {\n chain in {\n type filter hook input priority 0\n tcp dport 15001 numgen inc mod 100000 == 0 drop\n }\n}\n',
+  );
+  expect(capture(lab)).toMatchObject({ action: 'applied', unroutable: [] });
+});
+
 it('a probe that is not captured dies at the node', () => {
   lab = createLab();
   lab.outside.nft(`table inet count {
