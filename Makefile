@@ -19,7 +19,7 @@ demo: $(STAMP) ## a real cluster with Istio, our chart and bookinfo, from nothin
 quickstart: $(STAMP) ## one pod-like netns with the real Envoy; no cluster; two minutes
 	@node scripts/quickstart.ts
 
-check: $(STAMP) ## format, lint, types, dead code, import rules, unit tests (under a minute)
+check: $(STAMP) ## format, lint, types, dead code, import rules, unit tests (some two minutes)
 	@node scripts/check.ts
 
 test: $(STAMP) ## everything: check, kernel tests, the tests on the lab's cluster
