@@ -1,16 +1,16 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { asObject } from '../src/admission/json.ts';
 import type { FakeSandbox } from '../src/sandbox/cri/fake-runtime.ts';
+import { createPodNetns, POD_IP, type PodNetns } from './pod-netns.ts';
 
 /** One mesh pod as API server, runtime and kernel each see it. */
 export interface NodePod {
   readonly name: string;
   readonly object: Readonly<Record<string, unknown>>;
   readonly sandbox: FakeSandbox;
-  readonly netns: string;
+  readonly netns: PodNetns;
 }
 
 export const NODE_NAME = 'bench';
@@ -35,35 +35,21 @@ export function makePod(prefix: string, index: number): NodePod {
     spec: { ...asObject(example.spec), nodeName: NODE_NAME },
     status: { phase: 'Pending', conditions: [] },
   };
-  const path = `/run/netns/${name}`;
-  const info = { runtimeSpec: { linux: { namespaces: [{ type: 'network', path }] } }, config: RUNTIME_SPEC_FILLER };
+  const netns = createPodNetns();
+  const info = {
+    runtimeSpec: { linux: { namespaces: [{ type: 'network', path: netns.path }] } },
+    config: RUNTIME_SPEC_FILLER,
+  };
   const sandbox = {
     id: `${prefix}${index}`,
     podUid: uid,
-    network: { ip: '198.51.100.2' },
+    network: { ip: POD_IP },
     info: { info: JSON.stringify(info) },
   };
-  makeNetns(name);
-  return { name, object, sandbox, netns: name };
-}
-
-/** lo up, routes for both families into a veth whose other end answers nothing. */
-function makeNetns(name: string): void {
-  execFileSync('ip', ['netns', 'add', name]);
-  const batch = [
-    'link set lo up',
-    'link add eth0 type veth peer name peer0',
-    'address add 198.51.100.2/24 dev eth0',
-    'address add 2001:db8:1::2/64 dev eth0 nodad',
-    'link set peer0 up',
-    'link set eth0 up',
-    'route add default dev eth0',
-    'route add ::/0 dev eth0',
-  ];
-  execFileSync('ip', ['-n', name, '-batch', '-'], { input: batch.join('\n') });
+  return { name, object, sandbox, netns };
 }
 
 /** Removes their netns. */
 export function removeNetns(pods: readonly NodePod[]): void {
-  execFileSync('ip', ['-batch', '-'], { input: pods.map(({ netns }) => `netns delete ${netns}`).join('\n') });
+  for (const { netns } of pods) netns.remove();
 }

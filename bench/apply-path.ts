@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -12,6 +11,7 @@ import { resolvePolicy } from '../src/capture/resolve.ts';
 import { readOnePod } from '../src/commands/manifest.ts';
 import { buildRuleset } from '../src/ruleset/build.ts';
 import { planProbes } from '../src/ruleset/probe-plan.ts';
+import { createPodNetns, POD_IP, type PodNetns } from './pod-netns.ts';
 import { spread } from './spread.ts';
 
 /**
@@ -37,8 +37,6 @@ const PACED_MS = Number(values['paced-ms']);
 const WARM_UP = 10;
 /** time.h */
 const CLOCK_THREAD_CPUTIME_ID = 3;
-const OF_BENCH = `pnc-path-${process.pid}-`;
-const POD_IP = '198.51.100.2';
 
 const { pod } = readOnePod(values.pod);
 const nowMs = values.clock === 'cpu' ? cpuClock() : () => performance.now();
@@ -46,21 +44,21 @@ const parts = new Map<string, number[]>();
 const plain = await kernelEffects({ nowMs });
 const effects = watched(plain);
 const allocated: number[] = [];
-const names = Array.from({ length: 2 * (ROUNDS + WARM_UP) }, (_, index) => `${OF_BENCH}${index}`);
+const netnses: PodNetns[] = [];
 try {
-  for (const name of names) makeNetns(name);
+  while (netnses.length < 2 * (ROUNDS + WARM_UP)) netnses.push(createPodNetns());
   await run();
   print();
 } finally {
-  execFileSync('ip', ['-batch', '-'], { input: names.map((name) => `netns delete ${name}`).join('\n') });
+  for (const { remove } of netnses) remove();
 }
 
 async function run(): Promise<void> {
   for (let round = -WARM_UP; round < ROUNDS; round += 1) {
-    const [ours = '', floor = ''] = names.splice(0, 2);
-    names.push(ours, floor);
+    const [ours, floor] = netnses.slice(2 * (round + WARM_UP));
+    if (ours === undefined || floor === undefined) return;
     if (PACED_MS > 0) await setTimeout(PACED_MS);
-    const task = { netnsPath: pathOf(ours), podIPs: [POD_IP], ...policyOfPod() };
+    const task = { netnsPath: ours.path, podIPs: [POD_IP], ...policyOfPod() };
     const before = process.memoryUsage();
     timed('ours: total', () => captureNetns(task, effects));
     const after = process.memoryUsage();
@@ -69,7 +67,7 @@ async function run(): Promise<void> {
     if (bytes > 0) allocated.push(bytes);
     const text = renderNft(policyOfPod().ruleset, { over: 'create' });
     if (PACED_MS > 0) await setTimeout(PACED_MS);
-    timed('floor: one transaction', () => runBare(pathOf(floor), text));
+    timed('floor: one transaction', () => runBare(floor.path, text));
     if (round === -1) {
       parts.clear();
       allocated.length = 0;
@@ -166,24 +164,4 @@ function print(): void {
   process.stdout.write(
     `  allocated a pod          p50 ${Math.round(p50 / 1024)} KiB  p90 ${Math.round(p90 / 1024)} KiB\n`,
   );
-}
-
-function pathOf(name: string): string {
-  return `/run/netns/${name}`;
-}
-
-/** Pod-like: lo up, an address and a route of both families, into a veth whose other end answers nothing. */
-function makeNetns(name: string): void {
-  execFileSync('ip', ['netns', 'add', name]);
-  const batch = [
-    'link set lo up',
-    'link add eth0 type veth peer name peer0',
-    `address add ${POD_IP}/24 dev eth0`,
-    'address add 2001:db8:1::2/64 dev eth0 nodad',
-    'link set peer0 up',
-    'link set eth0 up',
-    'route add default dev eth0',
-    'route add ::/0 dev eth0',
-  ];
-  execFileSync('ip', ['-n', name, '-batch', '-'], { input: batch.join('\n') });
 }

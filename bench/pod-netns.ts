@@ -13,10 +13,12 @@ export interface PodNetns {
 
 const FOLDER = '/run/netns';
 const PREFIX = 'pnc-bench';
+/** Its IPv4 address. */
+export const POD_IP = '198.51.100.2';
 const WIRING = [
   'link set lo up',
   'link add eth0 type veth peer name peer0',
-  'address add 198.51.100.2/24 dev eth0',
+  `address add ${POD_IP}/24 dev eth0`,
   'address add 2001:db8:1::2/64 dev eth0 nodad',
   'link set peer0 up',
   'link set eth0 up',

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { arch, cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { lab } from '../lab/paths.ts';
+import { describeMachine } from './machine.ts';
 import { DEFAULT_PLAN, measureScale, type ScalePlan } from './scale/measure.ts';
 import { resultsOf } from './scale/results.ts';
 import type { Stage } from './scale/stage.ts';
@@ -72,7 +72,7 @@ function keep(stage: Stage): void {
   mkdirSync(flags.out, { recursive: true });
   writeFileSync(join(flags.out, 'stages.json'), `${JSON.stringify({ startedAt, plan, stages })}\n`);
   for (const measured of resultsOf(stages)) {
-    const result = { question: 'g', startedAt, machine: machine(), ...measured };
+    const result = { question: 'g', startedAt, machine: describeMachine(), ...measured };
     writeFileSync(join(flags.out, `g-${measured.slug}.json`), `${JSON.stringify(result, null, 1)}\n`);
   }
 }
@@ -85,15 +85,4 @@ function collect(files: readonly string[]): void {
 function say(line: string): void {
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1);
   process.stdout.write(`[${seconds.padStart(6)} s] ${line}\n`);
-}
-
-function machine(): object {
-  const all = cpus();
-  return {
-    kernel: release(),
-    architecture: arch(),
-    cpu: all[0]?.model.trim() ?? 'unknown',
-    cores: all.length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-  };
 }

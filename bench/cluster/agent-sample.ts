@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { processStatus } from '../../test/support/cluster-host.ts';
 import type { Agent } from '../../test/support/cluster-agent.ts';
+import { usageOf } from '../process-usage.ts';
 
 /** The agent at one moment. */
 export interface AgentSample {
@@ -10,16 +9,11 @@ export interface AgentSample {
   readonly cpuMs: number;
 }
 
-/** A clock tick of /proc is 10 ms on every architecture that Linux still has users of. */
-const MS_PER_TICK = 10;
 const EVENT_LOOP = /^istio_pod_network_controller_[a-z_]*event_?loop[a-z_]*(\{[^}]*\})? \S+$/;
 
 export function sampleAgent({ pid }: Pick<Agent, 'pid'>): AgentSample {
-  // Behind the name, which may hold blanks: state is field 3, user and system time are 14 and 15 (proc_pid_stat(5)).
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const cpuMs = (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
-  return { atMs: performance.now(), rssMiB: processStatus(pid).rssKiB / 1024, cpuMs };
+  const { cpuSeconds, rssMiB } = usageOf(pid);
+  return { atMs: performance.now(), rssMiB, cpuMs: cpuSeconds * 1_000 };
 }
 
 /** Share of one processor between two samples, in percent. */

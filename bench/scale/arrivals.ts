@@ -7,7 +7,7 @@ import { monotonicMs } from './monotonic.ts';
 import { MARKER_ANNOTATION, namespaceName } from './objects.ts';
 import type { CrewReport } from './protocol.ts';
 import { turnedAway } from './snapshot.ts';
-import { usageOf } from './process-usage.ts';
+import { usageOf } from '../process-usage.ts';
 
 /** Long enough that a watch which was accepted only to be told that its version is too old has been told. */
 const SETTLED = { quietMs: 1_500, timeoutMs: 150_000 };

@@ -8,7 +8,7 @@ import type { Crew } from './crew.ts';
 import { sumByKind } from './herd.ts';
 import { monotonicMs } from './monotonic.ts';
 import { CHURN_LABEL, meshPod } from './objects.ts';
-import { usageOf } from './process-usage.ts';
+import { usageOf } from '../process-usage.ts';
 
 /** Pods that start while somebody looks. Milliseconds, a value per pod. */
 export interface Churn {

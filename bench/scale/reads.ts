@@ -6,7 +6,7 @@ import type { ApiServer } from './api-server.ts';
 import { monotonicMs } from './monotonic.ts';
 import { meshPod, namespaceName } from './objects.ts';
 import type { Population } from './populate.ts';
-import { usageOf } from './process-usage.ts';
+import { usageOf } from '../process-usage.ts';
 import { parseMetrics, total } from './server-metrics.ts';
 
 /** What others ask the API server for, beside what we do: same server, same pods, one request after another. */

@@ -1,5 +1,5 @@
 import type { Arrival } from './arrivals.ts';
-import type { Measured } from './measured.ts';
+import type { Measured } from '../question.ts';
 import { common, listed, MIB, round, sum } from './results-parts.ts';
 import type { Stage } from './stage.ts';
 

@@ -1,4 +1,5 @@
-import type { Measured, Series } from './measured.ts';
+import type { Measured } from '../question.ts';
+import type { Series } from '../result.ts';
 import { byNodes, common, listed, series } from './results-parts.ts';
 import type { Stage } from './stage.ts';
 

@@ -1,4 +1,4 @@
-import type { Measured } from './measured.ts';
+import type { Measured } from '../question.ts';
 import { byNodes, common, MIB, round, series, sum } from './results-parts.ts';
 import type { Stage } from './stage.ts';
 

@@ -1,4 +1,5 @@
-import type { Measured, Series } from './measured.ts';
+import type { Measured } from '../question.ts';
+import type { Series } from '../result.ts';
 import type { Stage } from './stage.ts';
 
 export const MIB = 2 ** 20;

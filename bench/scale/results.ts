@@ -1,7 +1,7 @@
 import { herdLoad, synced } from './results-arrivals.ts';
 import { fanOut, landing } from './results-changes.ts';
 import { memory, perPod } from './results-costs.ts';
-import type { Measured } from './measured.ts';
+import type { Measured } from '../question.ts';
 import type { Stage } from './stage.ts';
 
 /** What is kept of the stages: one result per thing that is measured. Pure. */

@@ -1,5 +1,5 @@
 import type { ApiServer } from './api-server.ts';
-import { usageOf } from './process-usage.ts';
+import { usageOf } from '../process-usage.ts';
 import { parseMetrics, total } from './server-metrics.ts';
 
 /** What the API server holds once it has collected its garbage, and what it has used. */

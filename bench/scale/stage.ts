@@ -8,7 +8,7 @@ import { type Churn, churn } from './churn.ts';
 import { type Crew, hireCrew } from './crew.ts';
 import { sumByKind } from './herd.ts';
 import type { Population } from './populate.ts';
-import { usageOf } from './process-usage.ts';
+import { usageOf } from '../process-usage.ts';
 import { type Comparison, compare } from './reads.ts';
 import { type ServerSnapshot, snapshot } from './snapshot.ts';
 

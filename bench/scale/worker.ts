@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { LIST_WATCHES_PER_AGENT, runSimulatedAgent } from './agent.ts';
 import { createLedger, type Ledger } from './ledger.ts';
 import { monotonicMs } from './monotonic.ts';
-import { usageOf } from './process-usage.ts';
+import { usageOf } from '../process-usage.ts';
 import type { CrewReport, Landing, Order, Word } from './protocol.ts';
 import { countTraffic } from './traffic.ts';
 

@@ -8,7 +8,7 @@ export interface ProcessUsage {
   readonly peakRssMiB: number;
 }
 
-/** USER_HZ, which is 100 on every architecture that Node runs on. */
+/** USER_HZ: what the kernel counts in towards user space, whatever it counts in itself; 100 on every architecture that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
 export function usageOf(pid: number): ProcessUsage {
@@ -17,13 +17,23 @@ export function usageOf(pid: number): ProcessUsage {
 
 /** Out of the texts of /proc/PID/stat and /proc/PID/status. */
 export function parseUsage(stat: string, status: string): ProcessUsage {
-  // The command's name may hold spaces and parentheses, so the fields are counted from the last one; utime and stime are 14 and 15.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const mib = (name: string) =>
     Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, 'm').exec(status)?.[1] ?? Number.NaN) / 1024;
   return {
-    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+    // utime and stime.
+    cpuSeconds: secondsIn(stat, [14, 15]),
     rssMiB: mib('VmRSS'),
     peakRssMiB: mib('VmHWM'),
   };
+}
+
+/** Of children that have ended and were waited for, with theirs: cutime and cstime, out of the text of /proc/PID/stat. */
+export function childrenSeconds(stat: string): number {
+  return secondsIn(stat, [16, 17]);
+}
+
+/** The sum of fields of proc_pid_stat(5). The command's name may hold spaces and parentheses, so they are counted from behind it, the third. */
+function secondsIn(stat: string, fields: readonly number[]): number {
+  const values = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields.reduce((sum, field) => sum + Number(values[field - 3]), 0) / TICKS_PER_SECOND;
 }
