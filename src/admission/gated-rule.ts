@@ -48,7 +48,7 @@ const GATE_NAME = setting('name');
 /** Istio's own unprivileged init container fails until the rules are there: a slower gate, and Istio itself puts it first. */
 const VALIDATION = 'istio-validation';
 const MODE_ANNOTATION = 'sidecar.istio.io/interceptionMode';
-const isUpdate = equals(read(input('request'), ['operation'], ''), 'UPDATE');
+export const isUpdate = equals(read(input('request'), ['operation'], ''), 'UPDATE');
 
 const oldInits = named(
   'oldInits',

@@ -22,7 +22,7 @@ import {
   read,
 } from './expression.ts';
 import { annotations, isWanted, keepsIn, labels } from './gate-rule.ts';
-import type { Refusal } from './gated-rule.ts';
+import { isUpdate, type Refusal } from './gated-rule.ts';
 import { requiresPluginIn } from './gateless-rule.ts';
 
 /**
@@ -30,7 +30,6 @@ import { requiresPluginIn } from './gateless-rule.ts';
  * those of its time: what holds a gateless pod back must be as lasting as the gate is in others.
  */
 
-const isUpdate = equals(read(input('request'), ['operation'], ''), 'UPDATE');
 const oldAnnotations = named(
   'oldAnnotations',
   'Of the pod as it was. Asked for only in an update.',

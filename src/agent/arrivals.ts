@@ -14,6 +14,11 @@ export interface ExpectedPod {
   readonly podUid: string;
 }
 
+/** As `podKey` of the pod itself. */
+export function keyOf({ podNamespace, podName }: Pick<ExpectedPod, 'podNamespace' | 'podName'>): string {
+  return `${podNamespace}/${podName}`;
+}
+
 /** Lets a hook of the runtime wait for a pod that the API server's watch has not told of yet. */
 export interface Arrivals {
   /** What is known now; undefined while the pod, the one with this uid, or its Namespace is not. */
@@ -43,7 +48,7 @@ export function createArrivals(options: {
   const waiting = new Set<() => void>();
 
   function now(expected: ExpectedPod): ArrivedPod | undefined {
-    const pod = options.pod(`${expected.podNamespace}/${expected.podName}`);
+    const pod = options.pod(keyOf(expected));
     // A pod of the same name made anew (StatefulSet) is another pod.
     if (pod === undefined || runtimePodUid(pod) !== expected.podUid) return undefined;
     const namespace = options.namespace(pod.namespace);

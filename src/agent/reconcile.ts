@@ -79,10 +79,10 @@ export function createReconciler(options: ReconcileOptions): Reconciler {
     const judged = desiredFor(pod, namespace, options.desired);
     const record = options.records.of(pod, judged.decision);
     if (judged.kind === 'ignore') return { kind: 'ignored' };
-    const unknown = sandbox.nameservers === undefined && dependsOnNameservers(judged, pod, options.desired);
-    if (unknown && !mayAskRuntime) return { kind: 'postponed' };
+    const depends = dependsOnNameservers(judged, pod, options.desired);
+    if (depends && sandbox.nameservers === undefined && !mayAskRuntime) return { kind: 'postponed' };
     try {
-      const desired = await refined(options, { judged, pod, namespace, sandbox });
+      const desired = depends ? await refined(options, { judged, pod, namespace, sandbox }) : judged;
       await work(options, locks, { desired, pod, sandbox, record });
       // A running pod is left as it is: its containers may start again under the rules it has.
       const stands = desired.kind !== 'refuse' || options.records.find(pod.uid)?.settled?.keptReady === true;
@@ -110,7 +110,8 @@ async function reconcile(options: ReconcileOptions, locks: KeyLocks, key: string
   const judged = desiredFor(pod, namespace, options.desired);
   const record = options.records.of(pod, judged.decision);
   const sandbox = needsSandbox(judged) ? await currentSandbox(options.runtime, pod) : undefined;
-  const desired = sandbox === undefined ? judged : await refined(options, { judged, pod, namespace, sandbox });
+  const depends = sandbox !== undefined && dependsOnNameservers(judged, pod, options.desired);
+  const desired = depends ? await refined(options, { judged, pod, namespace, sandbox }) : judged;
   await work(options, locks, { desired, pod, sandbox, record });
   const told = options.records.find(pod.uid) ?? record;
   for (const step of plan(desired, { sandbox, record: told })) {
@@ -151,7 +152,6 @@ async function refined(
   },
 ): Promise<Desired> {
   const { judged, pod, namespace, sandbox } = given;
-  if (!dependsOnNameservers(judged, pod, options.desired)) return judged;
   const nameservers = sandbox.nameservers ?? (await options.nameserversOf(sandbox.id));
   return nameservers === undefined ? judged : desiredFor(pod, namespace, options.desired, { nameservers });
 }

@@ -14,17 +14,13 @@ import { type DesiredOptions, desiredFor } from './desired.ts';
 export function rehearse(options: DesiredOptions, log: Log, nft: () => Nft = loadLibnftables): void {
   const startMs = performance.now();
   try {
-    const library = nft();
-    for (let round = 0; round < ROUNDS; round += 1) rehearseOnce(options, library);
+    rehearseOnce(options, nft());
   } catch (error: unknown) {
     if (!isControllerError(error)) throw error;
     log.debug('rehearsal failed', { code: error.code, error: messageOf(error) });
   }
   log.info('rehearsed', { ms: Math.round(performance.now() - startMs) });
 }
-
-/** Enough for V8 to compile what is called most; each takes a millisecond or two. */
-const ROUNDS = 20;
 
 function rehearseOnce(options: DesiredOptions, nft: Nft): void {
   const pod = parsePod(SAMPLE);

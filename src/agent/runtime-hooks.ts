@@ -5,7 +5,7 @@ import type { PluginHooks, ToldSandbox } from '../sandbox/nri/plugin-hooks.ts';
 import type { SandboxDetails, SandboxRuntime } from '../sandbox/sandbox.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { Arrivals } from './arrivals.ts';
+import { type Arrivals, keyOf } from './arrivals.ts';
 import { containerRefusal, type ContainerCase } from './container-refusal.ts';
 import { claimsCapture, mayBeOurs } from './hooked-pod.ts';
 import type { HookResult, Reconciler } from './reconcile.ts';
@@ -159,10 +159,6 @@ interface Visit {
 }
 
 const UNSEEN = { kind: 'unseen' } as const;
-
-function keyOf(sandbox: { readonly podNamespace: string; readonly podName: string }): string {
-  return `${sandbox.podNamespace}/${sandbox.podName}`;
-}
 
 function allHeldByGate(pod: Pod): boolean {
   return [...pod.initContainers, ...pod.containers].every(({ name }) => heldByGate(pod, name));
