@@ -42,7 +42,7 @@ function context(
     say: (line) => process.stdout.write(`  ${line}\n`),
     result: (measured) => ({ question: id, startedAt, machine, ...measured }),
     leftMs: () => Math.max(0, budgetMs - (performance.now() - startMs)),
-    signal: AbortSignal.any([ended, AbortSignal.timeout(budgetMs)]),
+    signal: AbortSignal.any([ended, AbortSignal.timeout(Math.ceil(budgetMs))]),
   };
 }
 
