@@ -167,12 +167,16 @@ function prove(effects: NetnsEffects, { probes, ruleset }: CaptureRequest): read
 
 /** What leaves by these is let go before any other rule is asked. */
 function exemptInterfaces({ chains }: Ruleset): readonly string[] {
-  const rules = chains.flatMap(({ base, rules: own }) => (base?.hook === 'output' ? own : []));
-  return rules.flatMap(({ matches: [only, ...more], verdict }) =>
-    only?.kind === 'outputInterface' && !only.negate && more.length === 0 && verdict.kind === 'return'
-      ? [only.name]
-      : [],
-  );
+  const names: string[] = [];
+  for (const { base, rules } of chains) {
+    if (base?.hook !== 'output') continue;
+    for (const { matches, verdict } of rules) {
+      const [only] = matches;
+      if (only?.kind !== 'outputInterface' || only.negate || matches.length > 1 || verdict.kind !== 'return') continue;
+      names.push(only.name);
+    }
+  }
+  return names;
 }
 
 function finish(given: {

@@ -23,8 +23,7 @@ export function exemptionOf(
 }
 
 function exemptSender(owners: ExemptOwners): string | undefined {
-  const own = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
-  const overflow = { uid: overflowId('uid'), gid: overflowId('gid') };
+  const { own, overflow } = ids();
   // Nearly always the same, and then it does not matter which of them we are here.
   if (isExempt(own, owners) === isExempt(overflow, owners)) return isExempt(own, owners) ? nameOf(own) : undefined;
   const sender = isOwnUserNamespace() ? own : overflow;
@@ -47,18 +46,27 @@ function isOwnUserNamespace(): boolean {
   }
 }
 
-let overflowIds: { readonly uid: number; readonly gid: number } | undefined;
+interface Ids {
+  readonly uid: number;
+  readonly gid: number;
+}
 
-function overflowId(kind: 'uid' | 'gid'): number {
-  overflowIds ??= { uid: readId('overflowuid'), gid: readId('overflowgid') };
-  return overflowIds[kind];
+let knownIds: { readonly own: Ids; readonly overflow: Ids } | undefined;
+
+/** Of this process, which never changes them, and of everybody that a user namespace does not know. */
+function ids(): NonNullable<typeof knownIds> {
+  knownIds ??= {
+    own: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
+    overflow: { uid: readId('overflowuid'), gid: readId('overflowgid') },
+  };
+  return knownIds;
 }
 
 function readId(name: string): number {
   return Number(readFileSync(`/proc/sys/kernel/${name}`, 'latin1'));
 }
 
-function nameOf({ uid, gid }: { readonly uid: number; readonly gid: number }): string {
+function nameOf({ uid, gid }: Ids): string {
   return `the probe's sender (uid ${uid}, gid ${gid})`;
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash, type Hash } from 'node:crypto';
 import { attribute, NFGENMSG_BYTES, NLM_F_DUMP, NLMSG_ERROR, valuePlace } from './netlink.ts';
 import { NETLINK_NETFILTER, withNetlink } from './netlink-socket.ts';
 import { elementsOf, GET, NAME_OF_TABLE, request } from './table-dump.ts';
@@ -48,10 +48,11 @@ interface Digest {
 }
 
 function startDigest(): Digest {
-  const hash = createHash('sha256');
+  let long: Hash | undefined;
   let used = 0;
   const flush = (): void => {
-    hash.update(gathered.subarray(0, used));
+    long ??= createHash('sha256');
+    long.update(gathered.subarray(0, used));
     used = 0;
   };
   return {
@@ -63,8 +64,10 @@ function startDigest(): Digest {
       used += LENGTH_BYTES + source.copy(gathered, used + LENGTH_BYTES, start, end);
     },
     end: () => {
+      // Nearly every table fits: a Hash object costs as much as the hashing.
+      if (long === undefined) return hash('sha256', gathered.subarray(0, used), 'base64');
       flush();
-      return hash.digest('base64');
+      return long.digest('base64');
     },
   };
 }
