@@ -7,6 +7,13 @@ const WINDOWS = 10;
 const PATCHES = 'patches per mesh pod';
 const LATER = 'MiB per 1,000 churned pods, second half';
 
+/** What a node's agent occupies. */
+export interface NodeAgent {
+  readonly rssMiB: number;
+  readonly anonMiB: number;
+  readonly workingSetMiB: number;
+}
+
 /** The agent with so many mesh pods on its node, nothing new among them. */
 export interface Rest {
   readonly pods: number;
@@ -14,13 +21,21 @@ export interface Rest {
   readonly to: AgentSample;
   /** A sample a second between. */
   readonly rssMiB: readonly number[];
+  readonly memory: NodeAgent;
   readonly eventLoop: readonly string[];
   readonly requests: ReadonlyMap<string, number>;
   /** Pods that came since the level before: what `requests` are for. */
   readonly newPods: number;
 }
 
-export function agentResult(ctx: Context, rests: readonly Rest[], churned: Churned | undefined): Result {
+export interface AgentLoad {
+  readonly rests: readonly Rest[];
+  readonly churned: Churned | undefined;
+  /** Istio's own, at rest without pods; undefined if it was not installed for this. */
+  readonly istioCni: NodeAgent | undefined;
+}
+
+export function agentResult(ctx: Context, { rests, churned, istioCni }: AgentLoad): Result {
   const resting = rests.map(({ pods, rssMiB }) => ({ name: `at rest, ${pods} pods`, values: rssMiB }));
   const churning = churned === undefined ? [] : windowsOf(churned);
   const growing = growth(churned);
@@ -34,6 +49,8 @@ export function agentResult(ctx: Context, rests: readonly Rest[], churned: Churn
     facts: {
       'seconds at rest': rests.map(({ from, to }) => Math.round((to.atMs - from.atMs) / 1_000)).join(', '),
       'pods at rest': 'real ones: two containers without Envoy, captured as any mesh pod',
+      RSS: 'with the pages of the program, which it shares with every process of the node that runs the same image',
+      'working set': 'what the container is charged for, as kubectl top shows it and a limit counts it',
       churn: 'pods in the API and sandboxes in the runtime, real network namespaces, no kubelet and no containers',
       ...perPod,
       ...growing,
@@ -48,7 +65,7 @@ export function agentResult(ctx: Context, rests: readonly Rest[], churned: Churn
       // Over fewer pods the heap has not even grown to what the work needs.
       ...((churned?.pods ?? 0) >= 5_000 && LATER in growing ? [{ what: LATER, fact: LATER, atMost: 0.2 }] : []),
     ],
-    tables: [atRest(rests), requestTable(rests, churned)],
+    tables: [atRest(rests, istioCni), requestTable(rests, churned)],
   });
 }
 
@@ -86,16 +103,32 @@ function requestsPerPod(rests: readonly Rest[]): Readonly<Record<string, number>
   };
 }
 
-function atRest(rests: readonly Rest[]): Table {
-  const rows = rests.map(({ pods, from, to, eventLoop }) => [
-    pods,
-    to.rssMiB.toFixed(1),
+function atRest(rests: readonly Rest[], istioCni: NodeAgent | undefined): Table {
+  const rows = rests.map(({ pods, from, to, memory, eventLoop }) => [
+    `ours, ${pods}`,
+    ...memoryCells(memory),
     cpuPercent(from, to).toFixed(2),
     eventLoop.length === 0
       ? 'no such metric yet'
       : eventLoop.map((line) => line.replace(/^\w*?event_?loop_?/, '')).join(', '),
   ]);
-  return { title: 'At rest', columns: ['mesh pods', 'RSS MiB', 'processor % of one', 'event loop'], rows };
+  const beside = istioCni === undefined ? [] : [['istio-cni, 0', ...memoryCells(istioCni), '', '']];
+  return {
+    title: 'At rest',
+    columns: [
+      'agent, mesh pods',
+      'RSS MiB',
+      'of it not of files',
+      'working set MiB',
+      'processor % of one',
+      'event loop',
+    ],
+    rows: [...rows, ...beside],
+  };
+}
+
+function memoryCells({ rssMiB, anonMiB, workingSetMiB }: NodeAgent): readonly string[] {
+  return [rssMiB, anonMiB, workingSetMiB].map((mib) => mib.toFixed(1));
 }
 
 /** By the API server's own log. */

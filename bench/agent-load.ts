@@ -1,14 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Agent, readyAgent, restartAgent } from '../test/support/cluster-agent.ts';
 import { createNamespace, deleteNamespaces } from '../test/support/cluster.ts';
-import { agentResult, type Rest } from './agent-load-result.ts';
+import { agentResult, type NodeAgent, type Rest } from './agent-load-result.ts';
 import { countAgentRequests, type RequestCount } from './cluster/agent-requests.ts';
 import { eventLoopLines, sampleAgent } from './cluster/agent-sample.ts';
 import { type Churned, churn } from './cluster/churn.ts';
-import { budgetMinutes, count } from './cluster/counts.ts';
+import { budgetMinutes, count, isFull } from './cluster/counts.ts';
 import { measuringTime } from './cluster/measuring-time.ts';
 import { createStage, NO_CARRIER, reachable } from './cluster/environment.ts';
+import { istioCniAgentPid } from './cluster/istio-cni-agent.ts';
 import { createRestingPods } from './cluster/resting-pods.ts';
+import { workingSetMiB } from './cluster/working-set.ts';
 import type { Context, Question } from './question.ts';
 import type { Result } from './result.ts';
 
@@ -37,6 +39,7 @@ async function measure(ctx: Context): Promise<Result> {
   const over = measuringTime(ctx);
   const rests: Rest[] = [];
   let churned: Churned | undefined;
+  let beside: NodeAgent | undefined;
   await createNamespace(NAMESPACE);
   try {
     await stage.enter(reachable(['NRI', 'CRI'])[0] ?? 'CRI');
@@ -54,11 +57,16 @@ async function measure(ctx: Context): Promise<Result> {
     await createNamespace(NAMESPACE);
     if (!over.aborted) churned = await churn({ agent, namespace: NAMESPACE, pods: CHURN_PODS, ctx, over });
     if ((await readyAgent()).pid !== agent.pid) throw new Error('the agent was restarted while it was measured');
+    if (isFull && !over.aborted) {
+      await stage.enter('istio-cni');
+      await delay(SETTLE_MS);
+      beside = memoryOf(await istioCniAgentPid());
+    }
   } finally {
     await deleteNamespaces([NAMESPACE]);
     await stage.restore();
   }
-  return agentResult(ctx, rests, churned);
+  return agentResult(ctx, { rests, churned, istioCni: beside });
 }
 
 async function rest(
@@ -78,5 +86,11 @@ async function rest(
     await delay(1_000);
   }
   const to = sampleAgent(agent);
-  return { pods, newPods, from, to, rssMiB, requests, eventLoop: await eventLoopLines(agent) };
+  const memory = memoryOf(agent.pid);
+  return { pods, newPods, from, to, rssMiB, memory, requests, eventLoop: await eventLoopLines(agent) };
+}
+
+function memoryOf(pid: number): NodeAgent {
+  const { rssMiB, anonMiB } = sampleAgent({ pid });
+  return { rssMiB, anonMiB, workingSetMiB: workingSetMiB(pid) };
 }

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 export interface ProcessUsage {
   readonly cpuSeconds: number;
   readonly rssMiB: number;
+  /** Of `rssMiB`, what is not a file's: pages of its program are shared with every other process that runs it. */
+  readonly anonMiB: number;
   /** The largest it has been since it started. */
   readonly peakRssMiB: number;
 }
@@ -23,6 +25,7 @@ export function parseUsage(stat: string, status: string): ProcessUsage {
     // utime and stime.
     cpuSeconds: secondsIn(stat, [14, 15]),
     rssMiB: mib('VmRSS'),
+    anonMiB: mib('RssAnon'),
     peakRssMiB: mib('VmHWM'),
   };
 }

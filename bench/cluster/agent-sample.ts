@@ -5,6 +5,8 @@ import { usageOf } from '../process-usage.ts';
 export interface AgentSample {
   readonly atMs: number;
   readonly rssMiB: number;
+  /** Of `rssMiB`, what is not a file's. */
+  readonly anonMiB: number;
   /** User and system time of its process since it began. */
   readonly cpuMs: number;
 }
@@ -12,8 +14,8 @@ export interface AgentSample {
 const EVENT_LOOP = /^istio_pod_network_controller_[a-z_]*event_?loop[a-z_]*(\{[^}]*\})? \S+$/;
 
 export function sampleAgent({ pid }: Pick<Agent, 'pid'>): AgentSample {
-  const { cpuSeconds, rssMiB } = usageOf(pid);
-  return { atMs: performance.now(), rssMiB, cpuMs: cpuSeconds * 1_000 };
+  const { cpuSeconds, rssMiB, anonMiB } = usageOf(pid);
+  return { atMs: performance.now(), rssMiB, anonMiB, cpuMs: cpuSeconds * 1_000 };
 }
 
 /** Share of one processor between two samples, in percent. */
