@@ -118,7 +118,7 @@ function netnsPathOf(sandbox: SandboxDetails, pod: Pod): string {
       'RuntimeReply',
       `pod ${podKey(pod)}: the runtime names no netns for sandbox ${sandbox.id}`,
       {
-        hint: 'The runtime must report runtimeSpec.linux.namespaces in a verbose PodSandboxStatus (containerd, CRI-O).',
+        hint: 'The runtime must report runtimeSpec.linux.namespaces in a verbose PodSandboxStatus (containerd, CRI-O), or be cri-dockerd.',
       },
     );
   }

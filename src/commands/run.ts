@@ -3,6 +3,8 @@ import { resolveFlags } from '../config/flag.ts';
 import { RUN_FLAGS, type RunConfig } from '../config/flags.ts';
 import { createCriRuntime } from '../sandbox/cri/client.ts';
 import { findCriSocket } from '../sandbox/cri/find-socket.ts';
+import { withDockerNetns } from '../sandbox/docker/docker-runtime.ts';
+import { createDockerEngine } from '../sandbox/docker/engine.ts';
 import type { SandboxRuntime } from '../sandbox/sandbox.ts';
 import { createHealth } from '../telemetry/health.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -25,7 +27,10 @@ export async function runVerb(given: Given): Promise<number> {
   warnOfUnused(config, log);
   const server = await serveTelemetry({ port: config.metricsPort, metrics, health });
   const socketPath = config.criSocket || config.crioSocket || (await findCriSocket());
-  const runtime = createCriRuntime({ socketPath });
+  const runtime = withDockerNetns(
+    createCriRuntime({ socketPath }),
+    createDockerEngine({ socketPath: config.dockerSocket }),
+  );
   try {
     const capture = await captureEffect({ backend: config.backend });
     log.info('rules are written by', { backend: capture.preferredBackend() });

@@ -114,9 +114,18 @@ export const RUN_FLAGS = {
   criSocket: flag({
     name: 'cri-socket',
     placeholder: 'PATH',
-    brief: 'Socket of the container runtime; empty: the first that exists of containerd, k3s and CRI-O',
+    brief:
+      'Socket of the container runtime; empty: the first that exists of cri-dockerd, containerd, k3s and CRI-O, and answers',
     parse: absolutePathOrEmpty,
     fallback: '',
+  }),
+  dockerSocket: flag({
+    name: 'docker-socket',
+    placeholder: 'PATH',
+    brief:
+      'Socket of the Docker Engine, asked where network namespaces are if the runtime is cri-dockerd, which does not say; not used otherwise',
+    parse: absolutePath,
+    fallback: '/var/run/docker.sock',
   }),
   nri: flag({
     name: 'nri',
@@ -158,7 +167,8 @@ export const RUN_FLAGS = {
   containerRuntime: flag({
     name: 'container-runtime',
     placeholder: 'NAME',
-    brief: 'auto, containerd or crio; kept from the original, any CRI runtime that reports netns paths works',
+    brief:
+      'auto, containerd or crio; kept from the original, any CRI runtime that reports netns paths works, and cri-dockerd',
     parse: oneOf(['auto', 'containerd', 'crio'] as const),
     fallback: 'auto',
   }),

@@ -137,7 +137,7 @@ function openFile(path: string): number {
     if (errno === 'ENOENT' || errno === 'ENOTDIR') {
       throw new ControllerError('NetnsMissing', `netns ${path}: there is no such file`, {
         ...details,
-        hint: 'The sandbox is gone, or the directory of the runtime (/var/run/netns) is not mounted with HostToContainer propagation.',
+        hint: 'The sandbox is gone, or the directory of the runtime (/var/run/netns; of Docker /var/run/docker/netns) is not mounted with HostToContainer propagation.',
       });
     }
     if (errno === 'EACCES' || errno === 'EPERM') {

@@ -1,6 +1,6 @@
 /** A pod sandbox as the runtime lists it. Its netns and IPs need a look at the details. */
 export interface Sandbox {
-  /** Chosen by the runtime, 64 hex digits with containerd and CRI-O; a re-created sandbox has another one. */
+  /** Chosen by the runtime, 64 hex digits with containerd, CRI-O and Docker; a re-created sandbox has another one. */
   readonly id: string;
   /** The pod's uid as kubelet knows it: for static pods not the uid in the API, see `runtimePodUid`. */
   readonly podUid: string;
@@ -9,7 +9,7 @@ export interface Sandbox {
   /** Rises by one each time kubelet re-creates the sandbox of the same pod. */
   readonly attempt: number;
   readonly ready: boolean;
-  /** Nanoseconds since the epoch, by the node's clock. */
+  /** Nanoseconds since the epoch, by the node's clock. In lists of cri-dockerd to the second. */
   readonly createdAtNs: bigint;
 }
 

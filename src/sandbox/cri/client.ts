@@ -64,7 +64,7 @@ export function createCriRuntime(options: {
       try {
         return await client.podSandboxStatus({ podSandboxId: sandboxId, verbose: true }, callOptions);
       } catch (error: unknown) {
-        if (error instanceof ConnectError && error.code === Code.NotFound) return undefined;
+        if (isGone(error)) return undefined;
         throw error;
       }
     });
@@ -90,6 +90,14 @@ export function createCriRuntime(options: {
       session.abort();
     },
   };
+}
+
+/** cri-dockerd passes on what Docker says, without a gRPC code of its own. */
+function isGone(error: unknown): boolean {
+  if (!(error instanceof ConnectError)) return false;
+  return (
+    error.code === Code.NotFound || (error.code === Code.Unknown && /\bno such container\b/i.test(error.rawMessage))
+  );
 }
 
 function toDetails(reply: PodSandboxStatusResponse, sandboxId: string): SandboxDetails {

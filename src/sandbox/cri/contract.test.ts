@@ -1,41 +1,63 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { withDockerNetns } from '../docker/docker-runtime.ts';
+import { createDockerEngine } from '../docker/engine.ts';
+import { type FakeEngine, startFakeEngine } from '../docker/fake-engine.ts';
 import type { SandboxRuntime } from '../sandbox.ts';
 import { createCriRuntime } from './client.ts';
 import { type FakeRuntime, startFakeRuntime } from './fake-runtime.ts';
+import { POD_SANDBOX, RECORDED, type RecordedRuntime } from './recorded.ts';
 
-/** What holds for every runtime: the same checks for the fake one of the tests and for a real one, where there is one. */
+/** What holds for every runtime: the same checks for the answers of those that were recorded, and for a real one, where there is one. */
 const REAL = [process.env.ISTIO_PNC_CRI_SOCKET, resolve(import.meta.dirname, '../../../.lab/containerd.sock')].find(
   (path) => path !== undefined && path !== '' && existsSync(path),
 );
+const DOCKER = process.env.ISTIO_PNC_DOCKER_SOCKET ?? '/var/run/docker.sock';
 if (REAL === undefined) {
   console.log('no real container runtime: set ISTIO_PNC_CRI_SOCKET or bring the lab up to run its contract tests');
 }
 
-describe('the fake runtime', () => {
+describe.each(Object.entries(RECORDED))('%s', (_, recorded) => {
   let fake: FakeRuntime;
-  const info = JSON.stringify({
-    pid: 7,
-    config: { dns_config: { servers: ['10.96.0.10'] } },
-    runtimeSpec: { linux: { namespaces: [{ type: 'network', path: '/run/netns/x' }] } },
-  });
+  let engine: FakeEngine;
   beforeAll(async () => {
-    const sandbox = { id: 'a'.repeat(64), podUid: 'uid', network: { ip: '10.88.0.7' }, info: { info } };
-    fake = await startFakeRuntime({ sandboxes: [sandbox] });
+    const { sandboxes, ...ways } = recorded;
+    fake = await startFakeRuntime({ sandboxes, ways });
+    engine = await startFakeEngine({ containers: { [POD_SANDBOX]: {} } });
   });
-  afterAll(() => fake.close());
-  keepsTheContract(() => fake.socketPath);
+  afterAll(() => Promise.all([fake.close(), engine.close()]));
+
+  keepsTheContract(() => [fake.socketPath, engine.socketPath]);
+  namesTheNetns(recorded, () => [fake.socketPath, engine.socketPath]);
+  it('asks Docker only where the runtime is Docker', () => {
+    expect(engine.requests.length > 0).toBe(recorded.name === 'docker');
+  });
 });
 
 describe.skipIf(REAL === undefined)('a real runtime', () => {
-  keepsTheContract(() => REAL ?? '');
+  keepsTheContract(() => [REAL ?? '', DOCKER]);
 });
 
-function keepsTheContract(socketPath: () => string): void {
+type Sockets = readonly [cri: string, docker: string];
+
+function open([criSocket, dockerSocket]: Sockets): SandboxRuntime {
+  return withDockerNetns(createCriRuntime({ socketPath: criSocket }), createDockerEngine({ socketPath: dockerSocket }));
+}
+
+function namesTheNetns(recorded: RecordedRuntime, sockets: () => Sockets): void {
+  it('names the netns that the runtime, or Docker, said', async () => {
+    const runtime = open(sockets());
+    const { netnsPath } = (await runtime.details(POD_SANDBOX)) ?? {};
+    expect(netnsPath).toBe(recorded.netnsPath ?? `/var/run/docker/netns/${POD_SANDBOX.slice(-12)}`);
+    runtime.close();
+  });
+}
+
+function keepsTheContract(sockets: () => Sockets): void {
   let runtime: SandboxRuntime;
   beforeAll(() => {
-    runtime = createCriRuntime({ socketPath: socketPath() });
+    runtime = open(sockets());
   });
   afterAll(() => runtime.close());
 
@@ -58,7 +80,10 @@ function keepsTheContract(socketPath: () => string): void {
       const details = await runtime.details(listed.id);
       // It may have gone between the two calls.
       if (details?.ready !== true) continue;
-      expect(details).toMatchObject(listed);
+      const { createdAtNs, ...same } = listed;
+      expect(details).toMatchObject(same);
+      // cri-dockerd lists whole seconds.
+      expect(seconds(details.createdAtNs)).toBe(seconds(createdAtNs));
       expect(listed.podUid).not.toBe('');
       expect(details.netnsPath === undefined).toBe(details.hostNetwork);
       expect(details.ips.length > 0).toBe(!details.hostNetwork);
@@ -68,4 +93,8 @@ function keepsTheContract(socketPath: () => string): void {
       expect(ofPod.map(({ id }) => id)).toContain(listed.id);
     }
   });
+}
+
+function seconds(ns: bigint): bigint {
+  return ns / 1_000_000_000n;
 }

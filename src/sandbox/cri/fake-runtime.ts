@@ -52,13 +52,31 @@ export interface FakeSandbox {
 /** What the server does instead of answering; `undefined`: answers. */
 export type Trouble = (method: string) => Promise<void> | undefined;
 
+/** In what runtimes differ from one another. */
+export interface RuntimeWays {
+  /** What Version says. */
+  readonly name: string;
+  readonly version: string;
+  /** The answer about a sandbox that it does not know. */
+  readonly unknownSandbox: (id: string) => ConnectError;
+  /** Tells times in lists to the second only. */
+  readonly listsWholeSeconds?: boolean;
+}
+
+const PLAIN: RuntimeWays = {
+  name: 'fake',
+  version: 'v1',
+  unknownSandbox: () => new ConnectError('an error occurred: not found', Code.NotFound),
+};
+
 export async function startFakeRuntime(options: {
   readonly sandboxes?: readonly FakeSandbox[];
   readonly trouble?: Trouble;
+  readonly ways?: RuntimeWays;
 }): Promise<FakeRuntime> {
   const folder = await mkdtemp(join(tmpdir(), 'fake-cri-'));
   const socketPath = join(folder, 'cri.sock');
-  const sandboxes = options.sandboxes ?? [];
+  const { sandboxes = [], ways = PLAIN } = options;
   const requests: FakeRequests = { list: [], status: [] };
   const sessions = new Set<Http2Session>();
   let sessionCount = 0;
@@ -70,20 +88,22 @@ export async function startFakeRuntime(options: {
       router.service(RuntimeService, {
         version: async () => {
           await options.trouble?.('Version');
-          const reply = { version: '0.1.0', runtimeName: 'fake', runtimeVersion: 'v1', runtimeApiVersion: 'v1' };
+          const { name: runtimeName, version: runtimeVersion } = ways;
+          const reply = { version: '0.1.0', runtimeName, runtimeVersion, runtimeApiVersion: 'v1' };
           return create(VersionResponseSchema, reply);
         },
         listPodSandbox: async (request) => {
           requests.list.push(request);
           await options.trouble?.('ListPodSandbox');
-          const items = sandboxes.filter((sandbox) => isSelected(sandbox, request)).map(toItem);
+          const selected = sandboxes.filter((sandbox) => isSelected(sandbox, request)).map(toItem);
+          const items = ways.listsWholeSeconds === true ? selected.map(toTheSecond) : selected;
           return create(ListPodSandboxResponseSchema, { items });
         },
         podSandboxStatus: async (request) => {
           requests.status.push(request);
           await options.trouble?.('PodSandboxStatus');
           const sandbox = sandboxes.find(({ id }) => id === request.podSandboxId);
-          if (sandbox === undefined) throw new ConnectError('an error occurred: not found', Code.NotFound);
+          if (sandbox === undefined) throw ways.unknownSandbox(request.podSandboxId);
           return create(PodSandboxStatusResponseSchema, toStatus(sandbox));
         },
       });
@@ -137,6 +157,10 @@ function toItem(sandbox: FakeSandbox) {
     state: stateOf(sandbox),
     createdAt: sandbox.createdAtNs ?? 1_700_000_000_000_000_000n,
   };
+}
+
+function toTheSecond(item: ReturnType<typeof toItem>) {
+  return { ...item, createdAt: (item.createdAt / 1_000_000_000n) * 1_000_000_000n };
 }
 
 function toStatus(sandbox: FakeSandbox): MessageInitShape<typeof PodSandboxStatusResponseSchema> {

@@ -2,8 +2,12 @@ import { stat } from 'node:fs/promises';
 import { ControllerError, isControllerError } from '../../errors.ts';
 import { createCriRuntime } from './client.ts';
 
-/** Where the runtimes listen unless told otherwise: containerd, k3s and RKE2, CRI-O. */
+/**
+ * Where the runtimes listen unless told otherwise: cri-dockerd, containerd, k3s and RKE2, CRI-O. cri-dockerd comes first: Docker brings a
+ * containerd along, which may serve CRI too, and knows no pods.
+ */
 export const KNOWN_CRI_SOCKETS = [
+  '/run/cri-dockerd.sock',
   '/run/containerd/containerd.sock',
   '/run/k3s/containerd/containerd.sock',
   '/run/crio/crio.sock',
