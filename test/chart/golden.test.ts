@@ -43,5 +43,6 @@ describe.skipIf(missing)('labels and annotations', () => {
         ]);
       }
     }
-  });
+    // Ten renderings; Helm takes its time on a busy machine.
+  }, 60_000);
 });

@@ -56,6 +56,24 @@ describe.skipIf(missing)('what cannot work', () => {
       'x',
       /gate\/mode.*value must be one of 'container', 'runtime'/,
     ],
+    [
+      "Docker's pods over the socket of containerd",
+      ['--set=agent.docker.enabled=true'],
+      'x',
+      /agent\.criSocket=\/run\/containerd\/containerd\.sock is containerd's.*set agent\.criSocket=\/var\/run\/cri-dockerd\.sock/,
+    ],
+    [
+      'cri-dockerd without Docker',
+      ['--set=agent.criSocket=/var/run/cri-dockerd.sock'],
+      'x',
+      /cri-dockerd does not say where network namespaces are.*set agent\.docker\.enabled=true/,
+    ],
+    [
+      'pods without a gate on Docker',
+      ['--set=agent.docker.enabled=true', '--set=agent.criSocket=/run/cri-dockerd.sock', '--set=gate.mode=runtime'],
+      'x',
+      /gate\.mode=runtime: Docker cannot hold pods back.*use gate\.mode=container/,
+    ],
     ['a Kubernetes without admission policies', ['--kube-version=1.29.0'], 'x', /requires kubeVersion: >=1\.30\.0-0/],
     [
       "a label that is the chart's own",

@@ -63,6 +63,22 @@ const LEAST = [
   'agent.nodeSelector=null',
   'agent.resources=null',
 ];
+/** Sockets as the packages of Docker and cri-dockerd have them. */
+const DOCKER = ['agent.docker.enabled=true', 'agent.criSocket=/run/cri-dockerd.sock'];
+const DOCKER_ELSEWHERE = [
+  'agent.docker.enabled=true',
+  'agent.docker.socket=/run/docker/docker.sock',
+  'agent.docker.netnsDirectory=/srv/docker/netns',
+  'agent.criSocket=/run/cri-dockerd/cri-dockerd.sock',
+];
+/** Nothing but the agent. */
+const QUIET = [
+  'namespace.create=false',
+  'gate.carrier=none',
+  'policies.agent=false',
+  'policies.annotations=false',
+  'policies.gate=false',
+];
 const set = (values: readonly string[]) => values.flatMap((value) => ['--set', value]);
 
 /** The value sets whose output is kept in test/chart/golden/. */
@@ -74,6 +90,8 @@ export const CHART_CASES: readonly ChartCase[] = [
   { name: 'openshift', args: set(['platform=openshift']) },
   { name: 'everything', args: set(ALL_ON) },
   { name: 'minimal', args: set(LEAST) },
+  { name: 'docker', args: set([...DOCKER, ...QUIET]) },
+  { name: 'docker-elsewhere', args: set([...DOCKER_ELSEWHERE, ...QUIET]) },
 ];
 
 /** Runs Helm on the chart: `helm template -n NAMESPACE CHART …`, without a cluster, for Kubernetes 1.36. */

@@ -46,3 +46,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     {{- toYaml . | nindent 4 }}
 {{- end }}
 {{- end }}
+
+{{/*
+Where the directory of a runtime's socket is mounted in the agent's container: at the same place, but /run itself at /host/run. Over the
+container's own /run kubelet could not mount the token of the ServiceAccount.
+*/}}
+{{- define "socketDirectory" -}}
+{{- $directory := dir . -}}
+{{ has $directory (list "/run" "/var/run") | ternary "/host/run" $directory }}
+{{- end }}
+
+{{/* The path of a runtime's socket in the agent's container. */}}
+{{- define "socketPath" -}}
+{{ include "socketDirectory" . }}/{{ base . }}
+{{- end }}

@@ -3,6 +3,7 @@
 {{- include "refuseNamespace" . }}
 {{- include "refuseCarrier" . }}
 {{- include "refuseGateless" . }}
+{{- include "refuseDocker" . }}
 {{- include "refusePlatform" . }}
 {{- include "refuseNames" . }}
 {{- include "refuseMonitoring" . }}
@@ -34,6 +35,20 @@
 {{- define "refuseGateless" -}}
 {{- if and (eq .Values.gate.mode "runtime") (has (dig "nri" "auto" .Values.agent | toString) (list "off" "false")) }}
 {{- fail "gate.mode=runtime: the container runtime holds pods back for the agent's NRI plugin, which agent.nri=off switches off; use agent.nri=auto, or gate.mode=container" }}
+{{- end }}
+{{- if and (eq .Values.gate.mode "runtime") .Values.agent.docker.enabled }}
+{{- fail "gate.mode=runtime: Docker cannot hold pods back for an NRI plugin, for it calls none; with agent.docker.enabled use gate.mode=container" }}
+{{- end }}
+{{- end }}
+
+{{/* Asked elsewhere, nobody would know of the node's pods, or where their network namespaces are, and they would wait for ever. */}}
+{{- define "refuseDocker" -}}
+{{- $socket := .Values.agent.criSocket }}
+{{- if and .Values.agent.docker.enabled (hasSuffix "/containerd.sock" $socket) }}
+{{- fail (printf "agent.docker.enabled: agent.criSocket=%s is containerd's, which knows nothing of Docker's pods; set agent.criSocket=/var/run/cri-dockerd.sock, or where cri-dockerd listens" $socket) }}
+{{- end }}
+{{- if and (not .Values.agent.docker.enabled) (contains "cri-dockerd" (base $socket)) }}
+{{- fail (printf "agent.criSocket=%s: cri-dockerd does not say where network namespaces are, Docker does; set agent.docker.enabled=true" $socket) }}
 {{- end }}
 {{- end }}
 
