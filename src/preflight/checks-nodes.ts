@@ -45,8 +45,10 @@ export const NODE_CHECKS: readonly Check[] = [
   {
     id: 'node-runtime',
     group: 'Nodes',
-    means: "containerd 1.6 or newer, or CRI-O: runtimes that say where a pod's network namespace is.",
-    wayOut: 'Move nodes with Docker to containerd: cri-dockerd does not say where network namespaces are.',
+    means:
+      "containerd 1.6 or newer, CRI-O, or Docker by way of cri-dockerd: runtimes that say where a pod's network namespace is.",
+    wayOut:
+      'Nodes with Docker need `agent.docker.enabled`: [runtimes.md](runtimes.md). Move others to one of these, or keep mesh pods off them.',
     run: ({ nodes }) => given([nodes], judgeRuntimes),
   },
   {
@@ -81,11 +83,17 @@ function judgeRuntimes(all: readonly NodeFacts[]) {
       `older than containerd 1.6: ${listed(old.map(({ name, runtime }) => `${name} (${runtime})`))}`,
       'Update containerd on these nodes.',
     );
-  const odd = linux.filter(({ runtime }) => !/^(containerd|cri-o):\/\//.test(runtime));
+  const odd = linux.filter(({ runtime }) => !/^(containerd|cri-o|docker):\/\//.test(runtime));
   if (odd.length > 0)
     return warn(
       `nobody has seen this work: ${listed(odd.map(({ name, runtime }) => `${name} (${runtime})`))}`,
-      'Move these nodes to containerd or CRI-O, or keep mesh pods off them: cri-dockerd does not say where network namespaces are.',
+      'Move these nodes to containerd, CRI-O or Docker with cri-dockerd, or keep mesh pods off them.',
+    );
+  const docker = linux.filter(({ runtime }) => runtime.startsWith('docker://'));
+  if (docker.length > 0)
+    return warn(
+      `the chart must be told of Docker: ${listed(docker.map(({ name, runtime }) => `${name} (${runtime})`))}`,
+      'Set agent.docker.enabled=true in the release of the chart for these nodes.',
     );
   return ok(listed(distinct(linux, ({ runtime }) => runtime)));
 }
@@ -125,6 +133,7 @@ function judgeSockets(all: readonly NodeFacts[]) {
 
 /** By what distributions call themselves in versions: they put the socket elsewhere. */
 function socketOf({ runtime, kubelet, osImage }: NodeFacts): string {
+  if (runtime.startsWith('docker://')) return '/var/run/cri-dockerd.sock';
   if (runtime.startsWith('cri-o://')) return '/var/run/crio/crio.sock';
   if (/\+(k3s|rke2)/.test(kubelet)) return '/run/k3s/containerd/containerd.sock';
   if (/\+k0s/.test(kubelet)) return '/run/k0s/containerd.sock';

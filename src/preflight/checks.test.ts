@@ -81,7 +81,8 @@ const CASES: readonly (readonly [id: string, verdict: string, finding: RegExp, c
   ['node-kernel', 'ok', /6\.18/, nodes({}, { os: 'windows', kernel: '10.0.20348' })],
   ['node-runtime', 'ok', /cri-o/, nodes({ runtime: 'cri-o://1.29.1' })],
   ['node-runtime', 'fail', /older than containerd 1\.6/, nodes({ runtime: 'containerd://1.5.18' })],
-  ['node-runtime', 'warn', /docker:\/\/24/, nodes({ runtime: 'docker://24.0.1' })],
+  ['node-runtime', 'warn', /told of Docker: lab \(docker:\/\/24/, nodes({ runtime: 'docker://24.0.1' })],
+  ['node-runtime', 'warn', /nobody has seen this work: .*rkt/, nodes({ runtime: 'rkt://1.30.0' })],
   ['runtime-validator', 'ok', /only a node can tell/, {}],
   [
     'runtime-validator',
@@ -94,6 +95,7 @@ const CASES: readonly (readonly [id: string, verdict: string, finding: RegExp, c
   ['runtime-socket', 'ok', /only a node can tell/, {}],
   ['runtime-socket', 'warn', /k3s/, nodes({ kubelet: 'v1.31.1+k3s1' })],
   ['runtime-socket', 'warn', /\/var\/run\/crio\/crio\.sock/, nodes({ runtime: 'cri-o://1.29.1' })],
+  ['runtime-socket', 'warn', /\/var\/run\/cri-dockerd\.sock/, nodes({ runtime: 'docker://26.1.5' })],
   ['runtime-socket', 'warn', /several kinds/, nodes({}, { kubelet: 'v1.31.1+rke2r1' })],
   ['istiod', 'fail', /no istiod in namespace istio-system/, { istiods: [] }],
   [
