@@ -31,7 +31,7 @@ build: $(STAMP) ## bin/istio-pod-network-controller
 image: $(STAMP) ## the container image, as an OCI archive in dist/
 	@node scripts/build.ts && node image/build.ts
 
-lab-up: $(STAMP) ## start the lab: Kubernetes, containerd, Istio, Envoy (LAB_ARGS="--istio-cni --kubernetes=1.35")
+lab-up: $(STAMP) ## start the lab: Kubernetes, containerd, Istio, Envoy (LAB_ARGS="--istio-cni --kubernetes=1.35 --runtime=docker")
 	@node lab/main.ts up $(LAB_ARGS)
 
 lab-down: $(STAMP) ## stop the lab and leave nothing behind

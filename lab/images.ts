@@ -3,7 +3,9 @@ import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { builtInto } from './cache.ts';
 import { command } from './command.ts';
+import { loadIntoDocker } from './docker-load.ts';
 import { writeOciArchive, type ImageConfig } from './oci-archive.ts';
+import { readOwner } from './owner.ts';
 import type { Parts } from './parts.ts';
 import { cacheDirectory, containerdSocket, lab } from './paths.ts';
 import { step } from './progress.ts';
@@ -89,10 +91,12 @@ async function ensureArchives(parts: Parts): Promise<string> {
   return directory;
 }
 
-/** Loads one OCI or docker archive into the lab's containerd, under the name it carries. */
+/** Loads one OCI or docker archive into the lab's container runtime, under the name it carries. */
 export async function loadImage(archive: string): Promise<void> {
+  if (readOwner()?.runtime === 'docker') return loadIntoDocker(archive);
   const ctr = [join(lab.bin, 'ctr'), '--address', containerdSocket, '--namespace', 'k8s.io'];
   await command([...ctr, 'images', 'import', '--local', '--digests=false', archive], { timeoutMs: 300_000 });
+  return undefined;
 }
 
 async function pack(recipe: Recipe, parts: Parts, directory: string): Promise<void> {

@@ -10,14 +10,15 @@ import { readOwner, refuseOthers, withLock } from './owner.ts';
 import { preflight } from './preflight.ts';
 import { say, step } from './progress.ts';
 import { isRestartable, RESTARTABLE, restartProcess } from './restart.ts';
+import { DEFAULT_RUNTIME, isRuntime, RUNTIMES } from './runtime.ts';
 import { status } from './status.ts';
 import { leftovers, teardown } from './teardown.ts';
 import { up } from './up.ts';
 
 const USAGE = `usage: node lab/main.ts COMMAND
-  up [--istio-cni | --istio-cni-plugin] [--kubernetes=1.36|1.35] [--image FILE]…
+  up [--istio-cni | --istio-cni-plugin] [--kubernetes=1.36|1.35] [--runtime=containerd|containerd-1.6|docker] [--image FILE]…
                                      start the lab, or what of it does not run; load the images
-  load FILE…                         load OCI archives into the lab's containerd
+  load FILE…                         load OCI archives into the lab's container runtime
   istio [--istio-cni | --istio-cni-plugin] [--values FILE]… [--revision NAME [--remove]]
                                      change how Istio is installed: istio-init (no flag); istiod for a CNI plugin that
                                      is not there; Istio's own CNI plugin; or a second istiod beside the first
@@ -47,15 +48,17 @@ async function upCommand(args: readonly string[]): Promise<number> {
       'istio-cni': { type: 'boolean', default: false },
       'istio-cni-plugin': { type: 'boolean', default: false },
       kubernetes: { type: 'string', default: DEFAULT_KUBERNETES },
+      runtime: { type: 'string', default: DEFAULT_RUNTIME },
       image: { type: 'string', multiple: true, default: [] },
     },
   });
-  const { kubernetes, image: images } = values;
+  const { kubernetes, runtime, image: images } = values;
   if (!isKubernetesMinor(kubernetes))
     throw new LabError(`up: --kubernetes=${kubernetes}: give one of ${KUBERNETES.join(', ')}`);
+  if (!isRuntime(runtime)) throw new LabError(`up: --runtime=${runtime}: give one of ${RUNTIMES.join(', ')}`);
   const mode = modeOfFlags({ cni: values['istio-cni'], plugin: values['istio-cni-plugin'] });
   await preflight({});
-  await withLock('up', () => up({ mode, kubernetes, images }));
+  await withLock('up', () => up({ mode, kubernetes, runtime, images }));
   return 0;
 }
 

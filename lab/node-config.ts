@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { AUDIT_POLICY, auditPolicyPath } from './audit-policy.ts';
 import { cni, writeCniConfig } from './cni-config.ts';
 import { cgroupName, containerdSocket, data, network, nriSocket, ports, run } from './paths.ts';
+import { containerd16Config, dockerConfig } from './other-runtime-config.ts';
+import { criSocketOf, type Runtime } from './runtime.ts';
 import { images } from './images.ts';
 import { kubeconfig } from './pki.ts';
 
@@ -11,6 +13,7 @@ const pki = (name: string) => join(data.pki, name);
 /** Paths of the configuration files that `writeConfigs` makes. */
 export const configs = {
   containerd: join(data.config, 'containerd.toml'),
+  docker: join(data.config, 'docker.json'),
   kubelet: join(data.config, 'kubelet.json'),
   kubeProxy: join(data.config, 'kube-proxy.json'),
   resolv: join(data.config, 'resolv.conf'),
@@ -25,15 +28,17 @@ export function kubeconfigPath(file: string): string {
 }
 
 /** Writes every configuration file of the node and the control plane. */
-export function writeConfigs(binFolder: string): void {
+export function writeConfigs(binFolder: string, runtime: Runtime): void {
   for (const folder of [data.config, join(configs.registries, '_default'), configs.tools, data.podLogs]) {
     mkdirSync(folder, { recursive: true });
   }
   for (const file of ['kubelet', 'controller-manager', 'scheduler', 'kube-proxy', 'admin']) {
     writeIfChanged(kubeconfigPath(file), kubeconfig(file), { mode: 0o600 });
   }
-  writeIfChanged(configs.containerd, containerdConfig(binFolder));
-  writeIfChanged(configs.kubelet, JSON.stringify(KUBELET, null, 2));
+  if (runtime === 'docker') writeIfChanged(configs.docker, dockerConfig());
+  else writeIfChanged(configs.containerd, CONTAINERD_CONFIGS[runtime](binFolder, configs.registries));
+  const kubelet = { ...KUBELET, containerRuntimeEndpoint: `unix://${criSocketOf(runtime)}` };
+  writeIfChanged(configs.kubelet, JSON.stringify(kubelet, null, 2));
   writeIfChanged(configs.kubeProxy, JSON.stringify(KUBE_PROXY, null, 2));
   writeIfChanged(auditPolicyPath, JSON.stringify(AUDIT_POLICY, null, 2));
   writeIfChanged(configs.resolv, `nameserver ${network.dnsServiceIp}\n`);
@@ -87,6 +92,8 @@ disabled_plugins = ["io.containerd.tracing.processor.v1.otlp", "io.containerd.in
 `;
 }
 
+const CONTAINERD_CONFIGS = { containerd: containerdConfig, 'containerd-1.6': containerd16Config };
+
 const KUBELET = {
   apiVersion: 'kubelet.config.k8s.io/v1beta1',
   kind: 'KubeletConfiguration',
@@ -94,7 +101,6 @@ const KUBELET = {
   port: ports.kubelet,
   healthzBindAddress: '127.0.0.1',
   healthzPort: ports.kubeletHealthz,
-  containerRuntimeEndpoint: `unix://${containerdSocket}`,
   cgroupDriver: 'cgroupfs',
   cgroupRoot: `/${cgroupName}`,
   failCgroupV1: false,

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { command, tryCommand } from './command.ts';
 import { network } from './paths.ts';
+import type { Runtime } from './runtime.ts';
 
 /** Settings that the lab, kubelet or the bridge plugin change; `up` notes them, `down` puts them back. */
 const SYSCTLS = [
@@ -55,7 +56,9 @@ export async function removeBridge(): Promise<void> {
 }
 
 /** Mounts below these must propagate into containers (HostToContainer), as they do on every systemd host. */
-export const SHARED_FOLDERS = ['/run/netns', '/run/containerd'] as const;
+export function sharedFolders(runtime: Runtime): readonly string[] {
+  return runtime === 'docker' ? ['/run/netns', '/run/docker', '/run/cri-dockerd'] : ['/run/netns', '/run/containerd'];
+}
 
 /** Makes the folder a shared mount of its own unless it lies in one. */
 export async function shareFolder(folder: string): Promise<void> {
@@ -66,9 +69,10 @@ export async function shareFolder(folder: string): Promise<void> {
 }
 
 /** The folders that will become mounts of their own because of the lab. */
-export async function unsharedFolders(): Promise<string[]> {
-  const shared = await Promise.all(SHARED_FOLDERS.map(isShared));
-  return SHARED_FOLDERS.filter((_, index) => shared[index] !== true);
+export async function unsharedFolders(runtime: Runtime): Promise<string[]> {
+  const folders = sharedFolders(runtime);
+  const shared = await Promise.all(folders.map(isShared));
+  return folders.filter((_, index) => shared[index] !== true);
 }
 
 async function isShared(folder: string): Promise<boolean> {

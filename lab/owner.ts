@@ -5,6 +5,7 @@ import { isIstioMode, type IstioMode } from './istio-mode.ts';
 import { DEFAULT_KUBERNETES, isKubernetesMinor, type KubernetesMinor } from './kubernetes.ts';
 import { LabError } from './lab-error.ts';
 import { checkout, run } from './paths.ts';
+import { DEFAULT_RUNTIME, isRuntime, type Runtime } from './runtime.ts';
 
 /** What `up` wrote down about the machine before it changed it, so that any later `down` can put it back. */
 export interface Owner {
@@ -13,6 +14,7 @@ export interface Owner {
   /** How Istio was installed last. */
   readonly mode: IstioMode;
   readonly kubernetes: KubernetesMinor;
+  readonly runtime: Runtime;
   /** Settings as they were, path below /proc/sys → value. */
   readonly sysctls: Readonly<Record<string, string>>;
   /** Folders that did not exist before and that the lab's programs make. */
@@ -27,8 +29,9 @@ export interface Owner {
 export function readOwner(): Owner | undefined {
   try {
     const read: unknown = JSON.parse(readFileSync(run.owner, 'utf8'));
-    // A lab of an older checkout does not say its minor.
-    const value: unknown = typeof read === 'object' ? { kubernetes: DEFAULT_KUBERNETES, ...read } : read;
+    // A lab of an older checkout does not say these.
+    const usual = { kubernetes: DEFAULT_KUBERNETES, runtime: DEFAULT_RUNTIME };
+    const value: unknown = typeof read === 'object' ? { ...usual, ...read } : read;
     return isOwner(value) ? value : undefined;
   } catch {
     return undefined;
@@ -108,6 +111,8 @@ function isOwner(value: unknown): value is Owner {
     isIstioMode(value.mode) &&
     'kubernetes' in value &&
     isKubernetesMinor(value.kubernetes) &&
+    'runtime' in value &&
+    isRuntime(value.runtime) &&
     'sysctls' in value &&
     typeof value.sysctls === 'object' &&
     'folders' in value &&

@@ -11,6 +11,7 @@ import {
   otherKubernetesBin,
   type KubernetesMinor,
 } from './kubernetes.ts';
+import { DEFAULT_RUNTIME, ensureOtherRuntime, otherRuntimeBin, type Runtime } from './runtime.ts';
 import { LabError } from './lab-error.ts';
 import { cacheDirectory, lab } from './paths.ts';
 import { step } from './progress.ts';
@@ -46,19 +47,26 @@ export const LAB_PACKAGES = [
 export const BUILD_PACKAGES = ['gcc', 'libc6-dev', 'libseccomp-dev', 'pkg-config'] as const;
 
 /** True if `ensureParts` would build nothing. */
-export function partsAreCached(kubernetes: KubernetesMinor = DEFAULT_KUBERNETES): boolean {
-  return existsSync(partsDirectory()) && existsSync(binFolder(kubernetes));
+export function partsAreCached(
+  kubernetes: KubernetesMinor = DEFAULT_KUBERNETES,
+  runtime: Runtime = DEFAULT_RUNTIME,
+): boolean {
+  return existsSync(partsDirectory()) && existsSync(binFolder(kubernetes, runtime));
 }
 
 /**
  * Builds what is not cached yet, all Go programs in one `go build` so that they share compiled packages, and links everything into .lab/bin.
  * Throws LabError with the compiler's last lines. A build that is ended half-way leaves Go's own caches, and nothing else.
  */
-export async function ensureParts(kubernetes: KubernetesMinor = DEFAULT_KUBERNETES): Promise<Parts> {
+export async function ensureParts(
+  kubernetes: KubernetesMinor = DEFAULT_KUBERNETES,
+  runtime: Runtime = DEFAULT_RUNTIME,
+): Promise<Parts> {
   await Promise.all([ensureEnvoy(), builtInto(partsDirectory(), build)]);
   if (kubernetes !== DEFAULT_KUBERNETES)
     await ensureOtherKubernetes(kubernetes, { bin: binFolder(DEFAULT_KUBERNETES), key: keyOfParts() });
-  const parts = partsOf(kubernetes);
+  await ensureOtherRuntime(runtime, { bin: binFolder(kubernetes), key: keyWith(kubernetes) });
+  const parts = partsOf(kubernetes, runtime);
   linkInto(lab.bin, parts.bin, { envoy: parts.envoy, ...cachedHelm3() });
   return parts;
 }
@@ -70,10 +78,10 @@ export function cachedParts(kubernetes: KubernetesMinor = DEFAULT_KUBERNETES): P
   return partsOf(kubernetes);
 }
 
-function partsOf(kubernetes: KubernetesMinor): Parts {
+function partsOf(kubernetes: KubernetesMinor, runtime: Runtime = DEFAULT_RUNTIME): Parts {
   const directory = partsDirectory();
   return {
-    bin: binFolder(kubernetes),
+    bin: binFolder(kubernetes, runtime),
     envoy: envoyPath(),
     charts: join(directory, 'charts'),
     bootstrapTemplate: join(directory, 'envoy_bootstrap.json'),
@@ -85,9 +93,15 @@ function partsDirectory(): string {
   return join(cacheDirectory(), `parts-${keyOfParts()}`);
 }
 
-function binFolder(kubernetes: KubernetesMinor): string {
+function binFolder(kubernetes: KubernetesMinor, runtime: Runtime = DEFAULT_RUNTIME): string {
+  if (runtime !== 'containerd') return otherRuntimeBin(runtime, keyWith(kubernetes));
   if (kubernetes === DEFAULT_KUBERNETES) return join(partsDirectory(), 'bin');
   return otherKubernetesBin(kubernetes, keyOfParts());
+}
+
+/** Names the programs but for the runtime's. */
+function keyWith(kubernetes: KubernetesMinor): string {
+  return kubernetes === DEFAULT_KUBERNETES ? keyOfParts() : `${kubernetes}-${keyOfParts()}`;
 }
 
 function keyOfParts(): string {

@@ -10,7 +10,10 @@ export const lab = {
   bin: join(checkout, '.lab', 'bin'),
   logs: join(checkout, '.lab', 'logs'),
   kubeconfig: join(checkout, '.lab', 'kubeconfig'),
+  /** Where the node's runtime answers to CRI, whichever it is. */
   containerdSocket: join(checkout, '.lab', 'containerd.sock'),
+  /** Docker's own, if it is the runtime. */
+  dockerSocket: join(checkout, '.lab', 'docker.sock'),
 } as const;
 
 /** Machine-wide: a machine holds one lab, and the next one must find what a vanished checkout left. */
@@ -29,6 +32,8 @@ export const data = {
   config: join(varDirectory, 'config'),
   etcd: join(varDirectory, 'etcd'),
   containerd: join(varDirectory, 'containerd'),
+  docker: join(varDirectory, 'docker'),
+  criDockerd: join(varDirectory, 'cri-dockerd'),
   kubelet: join(varDirectory, 'kubelet'),
   podLogs: join(varDirectory, 'pod-logs'),
   cni: join(varDirectory, 'cni'),
@@ -37,6 +42,9 @@ export const data = {
 /** Where every node has them; what the product's chart expects. */
 export const containerdSocket = '/run/containerd/containerd.sock';
 export const nriSocket = '/var/run/nri/nri.sock';
+/** In folders of their own, which can be made shared mounts as all of /run is on a systemd host. */
+export const dockerSocket = '/run/docker/docker.sock';
+export const criDockerdSocket = '/run/cri-dockerd/cri-dockerd.sock';
 
 /** The bridge carries the node's address, so nothing of the lab listens on a real interface. */
 export const network = {

@@ -5,6 +5,7 @@ import { ensureDaemon, runningDaemon, stopDaemon, type Daemon } from './daemon.t
 import { kubectl } from './kubectl.ts';
 import { LabError } from './lab-error.ts';
 import { containerd, kubelet } from './node-daemons.ts';
+import { readOwner } from './owner.ts';
 import { lab, network } from './paths.ts';
 import { poll } from './poll.ts';
 
@@ -53,6 +54,7 @@ function daemonOf(name: Restartable): Daemon {
     case 'kube-apiserver':
       return apiserver(bin);
     case 'containerd':
+      if (readOwner()?.runtime === 'docker') throw new LabError("restart: the lab's containerd is Docker's own child");
       return containerd(bin);
     case 'kubelet':
       return kubelet(bin);

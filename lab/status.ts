@@ -12,7 +12,7 @@ export async function status(): Promise<boolean> {
     process.stdout.write('no lab on this machine (start one: make lab-up)\n');
     return false;
   }
-  process.stdout.write(`lab of ${owner.checkout}, Kubernetes ${owner.kubernetes}, ${owner.mode}\n`);
+  process.stdout.write(`lab of ${owner.checkout}, Kubernetes ${owner.kubernetes}, ${owner.runtime}, ${owner.mode}\n`);
   let whole = true;
   for (const name of recordedDaemons()) {
     const running = runningDaemon(name);

@@ -6,14 +6,20 @@ import { endProcess, recordedDaemons, stopDaemon } from './daemon.ts';
 import { remainingTables, removeTables } from './guard.ts';
 import { LabError } from './lab-error.ts';
 import { removeBridge, restoreSysctls } from './node-network.ts';
-import { removeRunDirectory, type Owner } from './owner.ts';
+import { readOwner, removeRunDirectory, type Owner } from './owner.ts';
 import { data, lab, network, run } from './paths.ts';
 import { poll } from './poll.ts';
 import { identify } from './process-identity.ts';
 import { step } from './progress.ts';
+import type { Runtime } from './runtime.ts';
 
 /** Folders that the lab's programs make at places that cannot be configured. `up` notes which of them were not there. */
-export const FIXED_FOLDERS = [
+export function fixedFolders(runtime: Runtime): readonly string[] {
+  return runtime === 'docker' ? [...FIXED_FOLDERS, ...DOCKER_FOLDERS] : FIXED_FOLDERS;
+}
+
+const DOCKER_FOLDERS = ['/run/docker', '/run/cri-dockerd'] as const;
+const FIXED_FOLDERS = [
   '/run/containerd',
   '/run/nri',
   '/run/istio-cni',
@@ -46,7 +52,7 @@ export async function teardown(owner: Owner | undefined): Promise<void> {
     await removeTables();
     removeLogLinks();
     for (const folder of [data.directory, ...(owner?.folders ?? [])]) removeFolder(folder);
-    for (const path of [lab.kubeconfig, lab.containerdSocket]) rmSync(path, { force: true });
+    for (const path of [lab.kubeconfig, lab.containerdSocket, lab.dockerSocket]) rmSync(path, { force: true });
     restoreSysctls(owner?.sysctls ?? {});
     await poll(async () => removeCgroups(), { what: 'the cgroups are empty', timeoutMs: 15_000 });
   });
@@ -106,7 +112,9 @@ function mountsOfLab(): string[] {
   const paths = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '');
-  const ours = [data.directory, run.directory, '/var/lib/kubelet', '/run/containerd'];
+  // Somebody's own Docker is left alone.
+  const docker = readOwner()?.runtime === 'docker' ? DOCKER_FOLDERS : [];
+  const ours = [data.directory, run.directory, '/var/lib/kubelet', '/run/containerd', ...docker];
   return paths
     .map((path) =>
       path.replace(/\\(\d{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),

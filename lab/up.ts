@@ -1,9 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { linkFile } from './cache.ts';
 import { makeCgroups, processesOfLab } from './cgroup.ts';
 import { apiserver, controllerManager, etcd, scheduler } from './control-plane.ts';
 import { ensureDaemon, recordedDaemons, runningDaemon, type Daemon } from './daemon.ts';
 import { dnsObjects } from './dns.ts';
+import { criDockerd, dockerd } from './docker-daemons.ts';
 import { envoyIsCached, ENVOY_PACKAGES } from './envoy.ts';
 import { loadNewImages } from './loaded-images.ts';
 import { makeGuard, remainingTables } from './guard.ts';
@@ -15,20 +17,32 @@ import { apply, kubectl, waitAvailable } from './kubectl.ts';
 import { LabError } from './lab-error.ts';
 import { writeConfigs } from './node-config.ts';
 import { containerd, kubelet, kubeProxy, socketAnswers } from './node-daemons.ts';
-import { makeBridge, readSysctls, SHARED_FOLDERS, shareFolder, unsharedFolders } from './node-network.ts';
+import { makeBridge, readSysctls, sharedFolders, shareFolder, unsharedFolders } from './node-network.ts';
 import { readOwner, refuseOthers, writeOwner } from './owner.ts';
 import { BUILD_PACKAGES, ensureParts, LAB_PACKAGES, partsAreCached, type Parts } from './parts.ts';
-import { cacheDirectory, checkout, containerdSocket, data, lab, network, nriSocket, ports } from './paths.ts';
+import {
+  cacheDirectory,
+  checkout,
+  containerdSocket,
+  data,
+  dockerSocket,
+  lab,
+  network,
+  nriSocket,
+  ports,
+} from './paths.ts';
 import { kubeconfig, makePki } from './pki.ts';
 import { poll } from './poll.ts';
 import { preflight, type PreflightNeeds } from './preflight.ts';
 import { say, step } from './progress.ts';
-import { FIXED_FOLDERS, leftovers, podNetns, teardown } from './teardown.ts';
+import { criSocketOf, type Runtime } from './runtime.ts';
+import { fixedFolders, leftovers, podNetns, teardown } from './teardown.ts';
 
 /** What `lab up` was asked for. */
 export interface UpOptions {
   readonly mode: IstioMode;
   readonly kubernetes: KubernetesMinor;
+  readonly runtime: Runtime;
   /** OCI archives to load besides the lab's own. */
   readonly images: readonly string[];
 }
@@ -37,13 +51,13 @@ export interface UpOptions {
 export async function up(options: UpOptions): Promise<void> {
   for (const archive of options.images)
     if (!existsSync(archive)) throw new LabError(`--image ${archive}: there is no such file`);
-  const continued = await adoptOrClear(options.kubernetes);
-  await preflight(needs({ fresh: !continued, kubernetes: options.kubernetes }));
-  const parts = await ensureParts(options.kubernetes);
+  const continued = await adoptOrClear(options);
+  await preflight(needs({ fresh: !continued, ...options }));
+  const parts = await ensureParts(options.kubernetes, options.runtime);
   const archives = await ensureImages(parts);
   await own(options, continued);
-  await prepareNode(parts);
-  const imagesLoaded = startRuntime(parts, [...archives, ...options.images]);
+  await prepareNode(parts, options.runtime);
+  const imagesLoaded = startRuntime(parts, options.runtime, [...archives, ...options.images]);
   const [, started] = await Promise.all([imagesLoaded, startCluster(parts, imagesLoaded)]);
   await Promise.all([
     step('CoreDNS is available', () => waitAvailable('kube-system', 'coredns', 120_000)),
@@ -54,13 +68,13 @@ export async function up(options: UpOptions): Promise<void> {
 }
 
 /** True if this checkout's lab runs at least in part, so that only the rest is started; clears away whatever else is there. */
-async function adoptOrClear(kubernetes: KubernetesMinor): Promise<boolean> {
+async function adoptOrClear(wanted: Kind): Promise<boolean> {
   const owner = readOwner();
   const running = processesOfLab().length > 0;
   refuseOthers(owner, running, 'up');
   const daemonsRun = recordedDaemons().some((name) => runningDaemon(name) !== undefined);
   if (owner?.checkout === checkout && daemonsRun) {
-    refuseOtherMinor(owner.kubernetes, kubernetes);
+    refuseOtherKind(owner, wanted);
     return true;
   }
   if (owner !== undefined || (await leftovers()).length > 0) {
@@ -70,17 +84,22 @@ async function adoptOrClear(kubernetes: KubernetesMinor): Promise<boolean> {
   return false;
 }
 
-function refuseOtherMinor(running: KubernetesMinor, wanted: KubernetesMinor): void {
-  if (running === wanted) return;
-  throw new LabError(`up: the lab that runs is Kubernetes ${running}, not ${wanted}`, {
-    hint: `End it first (make lab-down), or keep it: make lab-up LAB_ARGS=--kubernetes=${running}`,
+/** What a lab that runs cannot change. */
+type Kind = Pick<UpOptions, 'kubernetes' | 'runtime'>;
+
+function refuseOtherKind(running: Kind, wanted: Kind): void {
+  if (running.kubernetes === wanted.kubernetes && running.runtime === wanted.runtime) return;
+  const name = ({ kubernetes, runtime }: Kind) => `Kubernetes ${kubernetes} with ${runtime}`;
+  const { kubernetes, runtime } = running;
+  throw new LabError(`up: the lab that runs is ${name(running)}, not ${name(wanted)}`, {
+    hint: `End it first (make lab-down), or keep it: make lab-up LAB_ARGS="--kubernetes=${kubernetes} --runtime=${runtime}"`,
   });
 }
 
 const GIB = 1024 ** 3;
 
-function needs(state: { readonly fresh: boolean; readonly kubernetes: KubernetesMinor }): PreflightNeeds {
-  const cached = partsAreCached(state.kubernetes);
+function needs(state: Kind & { readonly fresh: boolean }): PreflightNeeds {
+  const cached = partsAreCached(state.kubernetes, state.runtime);
   const { nodeIpv4: node } = network;
   const local = '127.0.0.1';
   return {
@@ -110,7 +129,7 @@ function needs(state: { readonly fresh: boolean; readonly kubernetes: Kubernetes
 }
 
 /** Notes how the machine was, before anything of it is changed. */
-async function own({ mode, kubernetes }: UpOptions, continued: boolean): Promise<void> {
+async function own({ mode, kubernetes, runtime }: UpOptions, continued: boolean): Promise<void> {
   const before = continued ? readOwner() : undefined;
   if (before !== undefined) return writeOwner({ ...before, mode });
   for (const socket of [containerdSocket, nriSocket]) {
@@ -118,37 +137,45 @@ async function own({ mode, kubernetes }: UpOptions, continued: boolean): Promise
       throw new LabError(`${socket} belongs to a containerd that the lab did not start`, { hint: 'Stop it first.' });
     }
   }
+  if (runtime === 'docker' && existsSync('/run/docker'))
+    throw new LabError('/run/docker belongs to a Docker that the lab did not start', {
+      hint: 'Stop it first, and remove the folder.',
+    });
   writeOwner({
     checkout,
     mode,
     kubernetes,
+    runtime,
     sysctls: readSysctls(),
-    folders: FIXED_FOLDERS.filter((folder) => !existsSync(folder)),
+    folders: fixedFolders(runtime).filter((folder) => !existsSync(folder)),
     foreignNetns: podNetns(),
-    sharedFolders: await unsharedFolders(),
+    sharedFolders: await unsharedFolders(runtime),
   });
   mkdirSync(lab.logs, { recursive: true });
   for (const name of readdirSync(lab.logs)) rmSync(join(lab.logs, name));
   return undefined;
 }
 
-async function prepareNode(parts: Parts): Promise<void> {
+async function prepareNode(parts: Parts, runtime: Runtime): Promise<void> {
   await step('bridge, guard and certificates', async () => {
     makeCgroups();
     await makeBridge();
     // The guard stays as it is while it is there: its counters are a test's witness.
     if (!(await remainingTables()).includes(`inet ${network.guardTable}`)) await makeGuard();
-    for (const folder of SHARED_FOLDERS) await shareFolder(folder);
+    for (const folder of sharedFolders(runtime)) await shareFolder(folder);
     await makePki();
-    writeConfigs(parts.bin);
+    writeConfigs(parts.bin, runtime);
     writeFileSync(lab.kubeconfig, kubeconfig('admin'), { mode: 0o600 });
-    rmSync(lab.containerdSocket, { force: true });
-    symlinkSync(containerdSocket, lab.containerdSocket);
+    linkFile(lab.containerdSocket, criSocketOf(runtime));
+    if (runtime === 'docker') linkFile(lab.dockerSocket, dockerSocket);
   });
 }
 
-async function startRuntime(parts: Parts, archives: readonly string[]): Promise<void> {
-  await begin(containerd(parts.bin));
+async function startRuntime({ bin }: Parts, runtime: Runtime, archives: readonly string[]): Promise<void> {
+  if (runtime === 'docker') {
+    await begin(dockerd(bin));
+    await begin(criDockerd(bin));
+  } else await begin(containerd(bin));
   await step('loading images', async () => {
     await loadNewImages(archives);
   });

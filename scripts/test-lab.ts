@@ -4,12 +4,13 @@ import { buildImage } from '../image/build.ts';
 import { hostArch } from '../image/platform.ts';
 import { buildBookinfoImages } from '../lab/bookinfo/build.ts';
 import { command } from '../lab/command.ts';
-import { checkout, lab } from '../lab/paths.ts';
+import { readOwner } from '../lab/owner.ts';
+import { checkout, criDockerdSocket, dockerSocket, lab } from '../lab/paths.ts';
 import { runStep } from './run-steps.ts';
 
 /**
  * Brings up what the cluster tests run on: this checkout's image and chart on the lab, installed as the README says.
- * Arguments go to `lab up`, such as --kubernetes=1.35.
+ * Arguments go to `lab up`, such as --kubernetes=1.35 or --runtime=docker.
  */
 const archives = [
   await buildImage({ arch: hostArch(), bundleDir: undefined }),
@@ -24,7 +25,8 @@ if (up.ok) await install();
 process.exitCode = up.ok ? 0 : 2;
 
 async function install(): Promise<void> {
-  const line = installCommand(readFileSync(join(checkout, 'README.md'), 'utf8'));
+  const said = installCommand(readFileSync(join(checkout, 'README.md'), 'utf8'));
+  const line = said.replace(' | ', `${runtimeSettings().join('')} | `);
   process.stdout.write(`${line}\n`);
   // A pipe is the shell's, so this one command goes to one: it is what people type.
   const env = { PATH: `${lab.bin}:${process.env.PATH ?? ''}`, KUBECONFIG: lab.kubeconfig };
@@ -38,6 +40,13 @@ async function install(): Promise<void> {
     const rollout = ['rollout', 'status', ...namespace, workload, '--timeout=180s'];
     process.stdout.write(await command([...kubectl, ...rollout], { timeoutMs: 200_000 }));
   }
+}
+
+/** What docs/runtimes.md says about Docker, with the lab's places. */
+function runtimeSettings(): readonly string[] {
+  if (readOwner()?.runtime !== 'docker') return [];
+  const values = ['docker.enabled=true', `docker.socket=${dockerSocket}`, `criSocket=${criDockerdSocket}`];
+  return values.map((value) => ` --set agent.${value}`);
 }
 
 /** The README's own words for the installation, so that they cannot go stale. */

@@ -2,13 +2,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { command } from '../../lab/command.ts';
 import { type EscapeCounters, readEscapes } from '../../lab/guard.ts';
+import { readOwner } from '../../lab/owner.ts';
 import { containerdSocket, lab } from '../../lab/paths.ts';
+import { dockerContainersOf, dockerSandboxOf } from './cluster-docker.ts';
 import { at, listAt, textAt } from './cluster.ts';
 
 const CTR = [join(lab.bin, 'ctr'), '--address', containerdSocket, '--namespace', 'k8s.io'];
 const CLIENT = join(import.meta.dirname, 'cluster-netns-client.ts');
 
-/** A sandbox whose processes run, as containerd and the kernel know it. */
+/** A sandbox whose processes run, as the runtime and the kernel know it. */
 export interface HostSandbox {
   readonly id: string;
   /** Of its pause process, seen from the host. */
@@ -24,6 +26,7 @@ export interface HostContainer {
 
 /** The pod's one running sandbox, or undefined while there is none. */
 export async function sandboxOf(podUid: string): Promise<HostSandbox | undefined> {
+  if (isDocker()) return dockerSandboxOf(podUid);
   const pids = await runningTasks();
   for (const id of await containerIds(podUid, 'sandbox')) {
     const pid = pids.get(id);
@@ -48,6 +51,7 @@ export async function requireSandbox(podUid: string): Promise<HostSandbox> {
 
 /** The pod's running containers, the sandbox itself as `(sandbox)` included. */
 export async function runningContainers(podUid: string): Promise<readonly HostContainer[]> {
+  if (isDocker()) return dockerContainersOf(podUid);
   const pids = await runningTasks();
   const found: HostContainer[] = [];
   for (const kind of ['sandbox', 'container'] as const) {
@@ -60,6 +64,10 @@ export async function runningContainers(podUid: string): Promise<readonly HostCo
     }
   }
   return found;
+}
+
+function isDocker(): boolean {
+  return readOwner()?.runtime === 'docker';
 }
 
 async function containerIds(podUid: string, kind: 'sandbox' | 'container'): Promise<readonly string[]> {

@@ -13,7 +13,7 @@ import { POD_SANDBOX, RECORDED, type RecordedRuntime } from './recorded.ts';
 const REAL = [process.env.ISTIO_PNC_CRI_SOCKET, resolve(import.meta.dirname, '../../../.lab/containerd.sock')].find(
   (path) => path !== undefined && path !== '' && existsSync(path),
 );
-const DOCKER = process.env.ISTIO_PNC_DOCKER_SOCKET ?? '/var/run/docker.sock';
+const DOCKER = process.env.ISTIO_PNC_DOCKER_SOCKET ?? resolve(import.meta.dirname, '../../../.lab/docker.sock');
 if (REAL === undefined) {
   console.log('no real container runtime: set ISTIO_PNC_CRI_SOCKET or bring the lab up to run its contract tests');
 }
