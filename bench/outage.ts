@@ -1,10 +1,7 @@
-import { Agent } from 'node:https';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { CLIENT_IMAGE } from '../lab/bookinfo/build.ts';
 import { agentAway, agentMayReturn, readyAgent } from '../test/support/cluster-agent.ts';
-import { ask, clusterAdmin } from '../test/support/cluster-tokens.ts';
-import { createNamespace, deleteNamespaces, tryKubectl } from '../test/support/cluster.ts';
+import { tryKubectl } from '../test/support/cluster.ts';
+import { createStartNamespaces, deleteStartNamespaces, startOne } from './cluster/start-pods.ts';
 import { spread } from './spread.ts';
 
 /**
@@ -15,32 +12,25 @@ import { spread } from './spread.ts';
 const { values } = parseArgs({
   options: { blocks: { type: 'string', default: '4' }, pods: { type: 'string', default: '10' } },
 });
-const NAMESPACE = 'pnc-bench-outage';
 const WEBHOOK = 'deployment/istio-pod-network-controller-webhook';
-const admin = clusterAdmin();
-// kubectl's own start would be a tenth of what is measured.
-const connections = new Agent({ keepAlive: true });
 const startsMs: Record<'up' | 'away', number[]> = { up: [], away: [] };
 
-await createNamespace(NAMESPACE);
+await createStartNamespaces();
 try {
   await readyAgent();
-  await startOne('warm-up');
+  await startUnmeshed();
   for (let block = 0; block < Number(values.blocks); block += 1) {
-    for (const state of ['up', 'away'] as const) await measureBlock(state, block);
+    for (const state of ['up', 'away'] as const) await measureBlock(state);
   }
   report();
 } finally {
   await ours('up');
-  await deleteNamespaces([NAMESPACE]);
-  connections.destroy();
+  await deleteStartNamespaces();
 }
 
-async function measureBlock(state: 'up' | 'away', block: number): Promise<void> {
+async function measureBlock(state: 'up' | 'away'): Promise<void> {
   await ours(state);
-  for (let index = 0; index < Number(values.pods); index += 1) {
-    startsMs[state].push(await startOne(`${state}-${block}-${index}`));
-  }
+  for (let turn = 0; turn < Number(values.pods); turn += 1) startsMs[state].push(await startUnmeshed());
 }
 
 /** All of ours away: no agent on the node, no webhook behind its Service. */
@@ -53,47 +43,9 @@ async function ours(state: 'up' | 'away'): Promise<void> {
   return undefined;
 }
 
-/** Milliseconds from the request to the container's first instruction; the pod is gone again afterwards. */
-async function startOne(name: string): Promise<number> {
-  const pods = `/api/v1/namespaces/${NAMESPACE}/pods`;
-  const requestedMs = Date.now();
-  await call('POST', pods, pod(name));
-  for (;;) {
-    const { message } = await ask(admin, { path: `${pods}/${name}/log`, connections });
-    const firstAt = /"firstAt":"([^"]+)"/.exec(message)?.[1];
-    if (firstAt === undefined) {
-      await delay(20);
-      continue;
-    }
-    await call('DELETE', `${pods}/${name}`);
-    return Date.parse(firstAt) - requestedMs;
-  }
-}
-
-async function call(method: 'POST' | 'DELETE', path: string, body?: object): Promise<void> {
-  const { status, message } = await ask(admin, { method, path, body, connections });
-  if (status >= 300) throw new Error(`${method} ${path}: ${status} ${message}`);
-}
-
-/** Prints the time of its first instruction. It dials its own loopback, where nothing listens. */
-function pod(name: string): object {
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name },
-    spec: {
-      terminationGracePeriodSeconds: 0,
-      restartPolicy: 'Never',
-      containers: [
-        {
-          name: 'app',
-          image: CLIENT_IMAGE,
-          imagePullPolicy: 'IfNotPresent',
-          args: ['dial', '--for-ms', '1', '127.0.0.1:1'],
-        },
-      ],
-    },
-  };
+/** Its Namespace is one that Istio injects; the pod itself opted out, of that and of everything that follows. */
+async function startUnmeshed(): Promise<number> {
+  return (await startOne('plain', 'NRI')).startMs;
 }
 
 function report(): void {
