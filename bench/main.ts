@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { writeReport } from './report/write.ts';
+import { askAll } from './ask-all.ts';
+import { createBenchLab, labState } from './bench-lab.ts';
+import { type ChildOptions, runScript } from './child.ts';
 import { QUESTIONS } from './questions.ts';
 import type { Question } from './question.ts';
+import { writeReport } from './report/write.ts';
 
 /**
  * `make bench`: every question in order, then the page. `node bench/main.ts a f` asks only those; `--report-only` makes the page anew from
@@ -16,7 +16,11 @@ const USAGE = `usage: node bench/main.ts [--report-only] [--minutes N] [question
 ).join('')}`;
 /** After its budget, a question has so long to clean up. */
 const GRACE_MS = 60_000;
+const startMs = performance.now();
+const stop = new AbortController();
 
+// What runs is asked to end and cleans up; then the lab goes, if it was brought up here.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(new Error(signal)));
 process.exitCode = await main();
 
 async function main(): Promise<number> {
@@ -25,9 +29,9 @@ async function main(): Promise<number> {
     process.stderr.write(USAGE);
     return 1;
   }
-  const startMs = performance.now();
-  const failed: string[] = [];
-  for (const question of asked) if (!(await ask(question, startMs))) failed.push(question.id);
+  if (asked.some(({ needs }) => needs !== 'netns') && labState() !== 'runs') await run('prepare', ['bench/prepare.ts']);
+  const lab = createBenchLab({ run, finish: (name, argv) => run(name, argv, {}), state: labState });
+  const failed = await askAll(asked, { ask, lab, signal: stop.signal });
   writeReport(new Map(QUESTIONS.map(({ id, title }) => [id, title])));
   if (failed.length > 0) process.stderr.write(`no new answer to: ${failed.join(', ')}\n`);
   return failed.length === 0 ? 0 : 2;
@@ -52,25 +56,25 @@ function questionsAsked(): readonly Question[] | undefined {
   }
 }
 
-async function ask({ id, title, budgetMinutes }: Question, startMs: number): Promise<boolean> {
-  process.stdout.write(`${at(startMs)} ${id}: ${title} (≤ ${budgetMinutes} min)\n`);
-  const script = fileURLToPath(new URL('./run-question.ts', import.meta.url));
-  const child = spawn(process.execPath, [script, id, String(budgetMinutes)], { stdio: 'inherit' });
-  const end = setTimeout(() => child.kill('SIGKILL'), budgetMinutes * 60_000 + GRACE_MS);
-  // The terminal's ^C reaches the child by itself; it cleans up and ends, and so do we.
-  const ignore = (): void => undefined;
-  process.on('SIGINT', ignore);
-  const forward = (): void => void child.kill('SIGTERM');
-  process.on('SIGTERM', forward);
-  const [code, signal]: (number | string | null)[] = await once(child, 'exit');
-  clearTimeout(end);
-  process.off('SIGINT', ignore).off('SIGTERM', forward);
-  const how = code === 0 ? 'done' : `failed (${signal ?? `exit ${code}`})`;
-  process.stdout.write(`${at(startMs)} ${id}: ${how}\n`);
-  return code === 0;
+async function ask({ id, title, budgetMinutes }: Question): Promise<boolean> {
+  say(`${id}: ${title} (≤ ${budgetMinutes} min)`);
+  const ended = await runScript(['bench/run-question.ts', id, String(budgetMinutes)], {
+    signal: stop.signal,
+    killAfterMs: budgetMinutes * 60_000 + GRACE_MS,
+  });
+  say(`${id}: ${ended === undefined ? 'done' : `failed (${ended})`}`);
+  return ended === undefined;
 }
 
-function at(startMs: number): string {
+async function run(name: string, argv: readonly string[], options: ChildOptions = stop): Promise<boolean> {
+  say(name);
+  const ended = await runScript(argv, options);
+  if (ended !== undefined) say(`${name}: failed (${ended})`);
+  return ended === undefined;
+}
+
+function say(line: string): void {
   const seconds = Math.round((performance.now() - startMs) / 1_000);
-  return `[${String(Math.floor(seconds / 60)).padStart(2)}:${String(seconds % 60).padStart(2, '0')}]`;
+  const at = `${String(Math.floor(seconds / 60)).padStart(2)}:${String(seconds % 60).padStart(2, '0')}`;
+  process.stdout.write(`[${at}] ${line}\n`);
 }

@@ -7,8 +7,8 @@ export interface Question {
   readonly title: string;
   /** When it is over, `ctx.signal` aborts; a minute later the question is ended and what it measured is lost. */
   readonly budgetMinutes: number;
-  /** `netns`: root and nft. `lab`: the lab is up, with the product's images built. */
-  readonly needs: 'netns' | 'lab';
+  /** `netns`: root and nft. `lab`: the lab is up, with the product in it. `parts`: the lab's programs, built; it need not run. */
+  readonly needs: 'netns' | 'lab' | 'parts';
   readonly run: (ctx: Context) => Promise<readonly Result[]>;
 }
 

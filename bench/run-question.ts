@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs';
 import { setPriority } from 'node:os';
-import { lab } from '../lab/paths.ts';
+import { partsAreCached } from '../lab/parts.ts';
+import { PRODUCT } from '../test/support/chart.ts';
+import { tryKubectl } from '../test/support/cluster.ts';
+import { labState } from './bench-lab.ts';
 import { describeMachine } from './machine.ts';
 import type { Context, Question } from './question.ts';
 import { QUESTIONS } from './questions.ts';
@@ -11,10 +13,11 @@ const [asked, minutes] = process.argv.slice(2);
 const question = QUESTIONS.find(({ id }) => id === asked);
 if (question === undefined) throw new Error(`no such question: ${asked}`);
 const NETNS_PRIORITY = -10;
-process.exitCode = await main(question);
+// What was still waited for when the time was over must not keep this process.
+process.exit(await main(question));
 
 async function main({ id, needs, run }: Question): Promise<number> {
-  const missing = whatIsMissing(needs);
+  const missing = await whatIsMissing(needs);
   if (missing !== undefined) {
     process.stderr.write(`  ${id}: ${missing}\n`);
     return 1;
@@ -46,8 +49,11 @@ function context(
   };
 }
 
-function whatIsMissing(needs: Question['needs']): string | undefined {
+async function whatIsMissing(needs: Question['needs']): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'needs root: it makes network namespaces';
-  if (needs === 'lab' && !existsSync(lab.kubeconfig)) return 'needs the lab: make lab-up';
-  return undefined;
+  if (needs === 'parts' && !partsAreCached()) return 'needs the parts of the lab: make lab-up builds them';
+  if (needs !== 'lab') return undefined;
+  if (labState() !== 'runs') return 'needs the lab, all of it: make lab-status';
+  const { code } = await tryKubectl(['get', '-n', PRODUCT, `daemonset/${PRODUCT}`]);
+  return code === 0 ? undefined : 'the lab that runs has no agent: node scripts/test-lab.ts';
 }
