@@ -29,7 +29,7 @@ const NAMESPACE = 'pnc-bench-agent';
 export const agentLoad: Question = {
   id: 'e',
   title: 'What does the agent cost?',
-  budgetMinutes: budgetMinutes({ usual: 7, full: 120 }),
+  budgetMinutes: budgetMinutes({ usual: 5, full: 120 }),
   needs: 'lab',
   run: async (ctx) => [await measure(ctx)],
 };

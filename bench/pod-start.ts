@@ -20,7 +20,7 @@ const BLOCKS: readonly EnvironmentName[] = ['istio-init', 'CRI', 'NRI', 'istio-c
 export const podStart: Question = {
   id: 'b',
   title: 'How long does a pod take to start?',
-  budgetMinutes: budgetMinutes({ usual: 12, full: 120 }),
+  budgetMinutes: budgetMinutes({ usual: 10, full: 120 }),
   needs: 'lab',
   run: measure,
 };

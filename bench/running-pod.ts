@@ -8,7 +8,7 @@ import type { Result } from './result.ts';
 export const runningPod: Question = {
   id: 'f',
   title: 'What do rules, and changes of rules, cost a running pod?',
-  budgetMinutes: 5,
+  budgetMinutes: 3,
   needs: 'netns',
   run: measure,
 };

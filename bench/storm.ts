@@ -49,7 +49,7 @@ interface Weathered {
 export const storm: Question = {
   id: 'c',
   title: 'How do many mesh pods at once start, and others beside them?',
-  budgetMinutes: budgetMinutes({ usual: 7, full: 40 }),
+  budgetMinutes: budgetMinutes({ usual: 6, full: 60 }),
   needs: 'lab',
   run: async (ctx) => [await measure(ctx)],
 };

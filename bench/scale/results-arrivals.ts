@@ -13,7 +13,7 @@ export function synced(stages: readonly Stage[]): Measured {
     series: arrivals.map((arrival) => ({
       name: nameOf(arrival),
       values: arrival.herd.syncedMs.map((ms) => ms / 1_000),
-      at: { line: lineOf(arrival), x: arrival.nodes },
+      at: { line: nameOfArrival(arrival), x: arrival.nodes },
     })),
     plots: [
       { kind: 'lines', axis: 'linear', xLabel: 'nodes' },
@@ -72,7 +72,7 @@ export function herdLoad(stages: readonly Stage[]): Measured {
       name: nameOf(arrival),
       values: arrival.herd.perSecond.map(({ requests }) => requests),
       note: `the first value is second ${arrival.herd.perSecond[0]?.second ?? 0}`,
-      at: { line: lineOf(arrival), x: arrival.nodes },
+      at: { line: nameOfArrival(arrival), x: arrival.nodes },
     })),
     facts: common(stages),
   };
@@ -103,9 +103,10 @@ function arrivalsOf(stages: readonly Stage[]): Arrival[] {
 }
 
 function nameOf(arrival: Arrival): string {
-  return `${arrival.nodes} nodes, ${lineOf(arrival)}`;
+  return `${arrival.nodes} nodes, ${nameOfArrival(arrival)}`;
 }
 
-function lineOf({ what, pauseMs }: Arrival): string {
+/** How everybody came to come at once, whatever their number. */
+export function nameOfArrival({ what, pauseMs }: Arrival): string {
   return pauseMs === 0 ? what : `${what}, ${pauseMs / 1_000} s later started again`;
 }

@@ -1,12 +1,10 @@
 import type { Measured } from '../question.ts';
-import { byNodes, common, MIB, round, series, sum } from './results-parts.ts';
+import { byNodes, common, LARGEST_CLUSTER, MIB, round, series, sum } from './results-parts.ts';
 import type { Stage } from './stage.ts';
 
 /** Product's watches end after 300 to 600 seconds, evenly spread. */
 const MEAN_WATCH_SECONDS = 450;
 const WATCHES_PER_AGENT = 2;
-/** What Kubernetes supports at most. */
-const LARGEST_CLUSTER = 5_000;
 const KIB_PER_MIB = 1_024;
 
 export function memory(stages: readonly Stage[]): Measured {

@@ -3,6 +3,8 @@ import type { Series } from '../result.ts';
 import type { Stage } from './stage.ts';
 
 export const MIB = 2 ** 20;
+/** Nodes that Kubernetes supports at most. */
+export const LARGEST_CLUSTER = 5_000;
 
 /** What belongs to every number. */
 export function common(stages: readonly Stage[]): Measured['facts'] {

@@ -96,6 +96,7 @@ it('has a result for each thing that is measured, with names that make files', (
     'fan-out',
     'memory',
     'per-pod',
+    'extrapolated',
   ]);
 });
 
@@ -137,4 +138,22 @@ it('computes what is reopened at rest from the length of a watch, and says so', 
   const column = table?.columns.indexOf('watches reopened/s (computed)') ?? -1;
 
   expect(table?.rows.map((row) => row[column])).toStrictEqual([0.44, 0.89]);
+});
+
+it('draws a straight line to the largest cluster, and says that nobody measured there', () => {
+  const extrapolated = result('extrapolated');
+  const [table] = extrapolated?.tables ?? [];
+  const heap = table?.rows.find(([what]) => what === 'kube-apiserver with all watches, heap that lives, MiB');
+
+  expect(extrapolated?.title).toContain('not measured');
+  // 100 MiB and an eighth for each node.
+  expect(heap?.slice(1)).toStrictEqual([112.5, 125, 125, 725]);
+});
+
+it('draws no line through one size, nor where a thing was measured once', () => {
+  const [small, large] = [stage(100), { ...stage(200), arrivals: [] }];
+  const named = resultsOf([small, large]).find(({ slug }) => slug === 'extrapolated');
+
+  expect(resultsOf([small]).map(({ slug }) => slug)).not.toContain('extrapolated');
+  expect(named?.tables?.[0]?.rows).toHaveLength(4);
 });
