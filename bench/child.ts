@@ -3,22 +3,24 @@ import { once } from 'node:events';
 import { checkout } from '../lab/paths.ts';
 
 export interface ChildOptions {
-  /** Asks it and all that it started to end, by SIGTERM. */
+  /** Asks it to end, by SIGTERM. */
   readonly signal?: AbortSignal;
+  /** Asks what it started, too: for a script that would leave it running. One that cleans up needs what it started. */
+  readonly withChildren?: boolean;
   /** Ends all of it by force. */
   readonly killAfterMs?: number;
 }
 
 /**
  * Runs a script of this checkout with this Node, its output beside ours; gives undefined if it succeeded, else how it ended. In a session of
- * its own: the terminal's ^C comes to us alone, and what the script started can be ended with it.
+ * its own: the terminal's ^C comes to us alone.
  */
 export async function runScript(argv: readonly string[], options: ChildOptions = {}): Promise<string | undefined> {
-  const { signal, killAfterMs } = options;
+  const { signal, withChildren = false, killAfterMs } = options;
   if (signal?.aborted === true) return 'not begun';
   const child = spawn(process.execPath, argv, { stdio: 'inherit', cwd: checkout, detached: true });
-  const force = killAfterMs === undefined ? undefined : setTimeout(() => endAll(child, 'SIGKILL'), killAfterMs);
-  const end = (): void => endAll(child, 'SIGTERM');
+  const force = killAfterMs === undefined ? undefined : setTimeout(() => endGroup(child, 'SIGKILL'), killAfterMs);
+  const end = (): void => (withChildren ? endGroup(child, 'SIGTERM') : void child.kill('SIGTERM'));
   signal?.addEventListener('abort', end);
   try {
     const [code, by]: (number | string | null)[] = await once(child, 'exit');
@@ -30,6 +32,6 @@ export async function runScript(argv: readonly string[], options: ChildOptions =
 }
 
 /** While the child was not waited for, its process group cannot be anybody else's. */
-function endAll({ pid, exitCode, signalCode }: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
+function endGroup({ pid, exitCode, signalCode }: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
   if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, signal);
 }

@@ -66,7 +66,12 @@ async function ask({ id, title, budgetMinutes }: Question): Promise<boolean> {
   return ended === undefined;
 }
 
-async function run(name: string, argv: readonly string[], options: ChildOptions = stop): Promise<boolean> {
+/** A step before and after the questions. */
+async function run(
+  name: string,
+  argv: readonly string[],
+  options: ChildOptions = { signal: stop.signal, withChildren: true },
+): Promise<boolean> {
   say(name);
   const ended = await runScript(argv, options);
   if (ended !== undefined) say(`${name}: failed (${ended})`);
