@@ -7,7 +7,7 @@ import { eventLoopLines, sampleAgent } from './cluster/agent-sample.ts';
 import { type Churned, churn } from './cluster/churn.ts';
 import { budgetMinutes, count, isFull } from './cluster/counts.ts';
 import { measuringTime } from './cluster/measuring-time.ts';
-import { createStage, NO_CARRIER, reachable } from './cluster/environment.ts';
+import { createStage, NO_CARRIER } from './cluster/environment.ts';
 import { istioCniAgentPid } from './cluster/istio-cni-agent.ts';
 import { createRestingPods } from './cluster/resting-pods.ts';
 import { workingSetMiB } from './cluster/working-set.ts';
@@ -42,7 +42,7 @@ async function measure(ctx: Context): Promise<Result> {
   let beside: NodeAgent | undefined;
   await createNamespace(NAMESPACE);
   try {
-    await stage.enter(reachable(['NRI', 'CRI'])[0] ?? 'CRI');
+    await stage.enter('NRI');
     const agent = await restartAgent();
     let pods = 0;
     for (const level of LEVELS) {

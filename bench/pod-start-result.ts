@@ -9,6 +9,7 @@ const MESH_NAMES: Readonly<Record<EnvironmentName, string>> = {
   'istio-cni': 'istio-cni',
   CRI: 'ours, CRI and gate',
   NRI: 'ours, NRI and gate',
+  gateless: 'ours, gateless',
 };
 
 /** By name of the series: starts of pods, and what our agent took inside their netns. */
@@ -35,7 +36,8 @@ export function startResult(
         'injected, interceptionMode NONE: a sidecar, no init container but it, nothing captures; istio-cni refuses such pods',
       order: `${blocks.join(', ')}, then back`,
       ...p90Facts(blocks, samples),
-      'left out': blocks.includes('NRI') ? 'gateless' : 'gateless; NRI: this chart has no agent.nri',
+      gateless:
+        "gate.mode=runtime: the runtime's validator holds pods back, the agent captures them in the runtime's hook",
     },
     ratios: ratios(blocks),
     targets: targets(blocks),
@@ -132,7 +134,7 @@ export function isOurs(block: EnvironmentName): boolean {
 }
 
 export function captureName(block: EnvironmentName): string {
-  return `learned of by ${block}`;
+  return block === 'gateless' ? 'learned of by NRI, without a gate' : `learned of by ${block}`;
 }
 
 export function nameOf(kind: PodKind, block: EnvironmentName): string {

@@ -1,6 +1,6 @@
 import { budgetMinutes, count } from './cluster/counts.ts';
 import { measuringTime } from './cluster/measuring-time.ts';
-import { createStage, type EnvironmentName, reachable } from './cluster/environment.ts';
+import { createStage, type EnvironmentName } from './cluster/environment.ts';
 import { createStartNamespaces, deleteStartNamespaces, startOne } from './cluster/start-pods.ts';
 import type { Context, Question } from './question.ts';
 import { captureName, captureResult, isOurs, kindsIn, nameOf, type Samples, startResult } from './pod-start-result.ts';
@@ -13,9 +13,8 @@ import { spread } from './spread.ts';
  * because Istio has to be installed anew between two of them.
  */
 const ROUNDS = count('start-rounds', { usual: 2, full: 6 });
-const PODS = count('start-pods', { usual: 6, full: 20 });
-/** Gateless pods get their place here, an environment with the runtime's validator, once our agent can do without a gate. */
-const BLOCKS: readonly EnvironmentName[] = ['istio-init', 'CRI', 'NRI', 'istio-cni'];
+const PODS = count('start-pods', { usual: 4, full: 20 });
+const BLOCKS: readonly EnvironmentName[] = ['istio-init', 'CRI', 'NRI', 'gateless', 'istio-cni'];
 
 export const podStart: Question = {
   id: 'b',
@@ -26,15 +25,14 @@ export const podStart: Question = {
 };
 
 async function measure(ctx: Context): Promise<readonly Result[]> {
-  const blocks = reachable(BLOCKS);
-  const samples: Samples = new Map(blocks.flatMap((block) => kindsIn(block).map((kind) => [nameOf(kind, block), []])));
-  const captures: Samples = new Map(blocks.filter(isOurs).map((block) => [captureName(block), []]));
+  const samples: Samples = new Map(BLOCKS.flatMap((block) => kindsIn(block).map((kind) => [nameOf(kind, block), []])));
+  const captures: Samples = new Map(BLOCKS.filter(isOurs).map((block) => [captureName(block), []]));
   const stage = createStage();
   const over = measuringTime(ctx);
   await createStartNamespaces();
   try {
     for (let round = 0; round < ROUNDS && !over.aborted; round += 1) {
-      for (const block of round % 2 === 0 ? blocks : blocks.toReversed()) {
+      for (const block of round % 2 === 0 ? BLOCKS : BLOCKS.toReversed()) {
         if (over.aborted) break;
         await stage.enter(block);
         await measureBlock(block, { samples, captures, over });
@@ -47,7 +45,7 @@ async function measure(ctx: Context): Promise<readonly Result[]> {
   }
   const facts = { rounds: ROUNDS, 'pods of a kind in a block': PODS };
   // The time may have been over before the last block.
-  const measured = blocks.filter((block) => samples.get(nameOf('mesh', block))?.length !== 0);
+  const measured = BLOCKS.filter((block) => samples.get(nameOf('mesh', block))?.length !== 0);
   return [startResult(ctx, { blocks: measured, samples, facts }), captureResult(ctx, captures)];
 }
 

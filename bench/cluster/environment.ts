@@ -1,23 +1,34 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { parse } from 'yaml';
 import { resetIstio } from '../../lab/istio.ts';
 import type { IstioMode } from '../../lab/istio-mode.ts';
 import { readOwner } from '../../lab/owner.ts';
 import { cachedParts } from '../../lab/parts.ts';
-import { CHART, template } from '../../test/support/chart.ts';
-import { at, kubectl, waitFor } from '../../test/support/cluster.ts';
+import { network } from '../../lab/paths.ts';
+import type { GateMode } from '../../src/admission/pod-change.ts';
+import { template } from '../../test/support/chart.ts';
+import { kubectl, waitFor } from '../../test/support/cluster.ts';
 import { type Agent, agentAway, agentMayReturn, metricsOf, readyAgent } from '../../test/support/cluster-agent.ts';
 import { installAgain, removeProduct, rolledOut } from '../../test/support/cluster-install.ts';
+import { installedCarrier, useCarrier } from '../../test/support/gate-carriers.ts';
 
-/** What is on the node while a block is measured: how Istio captures, and how our agent learns of sandboxes, or that it is away. */
-export const ENVIRONMENTS = {
-  'istio-init': { istio: 'istio-init', ours: 'away' },
-  'istio-cni': { istio: 'istio-cni-plugin', ours: 'away' },
-  CRI: { istio: 'istio-init', ours: 'off' },
-  NRI: { istio: 'istio-init', ours: 'auto' },
-} as const satisfies Readonly<Record<string, { readonly istio: IstioMode; readonly ours: 'away' | 'off' | 'auto' }>>;
-export type EnvironmentName = keyof typeof ENVIRONMENTS;
+/** What is on the node while a block is measured: how Istio captures, how our agent learns of sandboxes, and what holds pods back until then. */
+interface Environment {
+  readonly istio: IstioMode;
+  /** The agent's NRI, or no agent. */
+  readonly ours: 'away' | 'off' | 'auto';
+  readonly gate: GateMode;
+}
+
+export type EnvironmentName = 'istio-init' | 'istio-cni' | 'CRI' | 'NRI' | 'gateless';
+export const ENVIRONMENTS: Readonly<Record<EnvironmentName, Environment>> = {
+  'istio-init': { istio: 'istio-init', ours: 'away', gate: 'container' },
+  'istio-cni': { istio: 'istio-cni-plugin', ours: 'away', gate: 'container' },
+  CRI: { istio: 'istio-init', ours: 'off', gate: 'container' },
+  NRI: { istio: 'istio-init', ours: 'auto', gate: 'container' },
+  gateless: { istio: 'istio-init', ours: 'auto', gate: 'runtime' },
+};
+
+/** By it people say that a node's runtime has the validator, as the lab's has; pods without a gate go nowhere else. */
+const VALIDATOR_LABEL = 'pod-network-controller.istio.io/nri-validator';
 
 /** Chart values under which pods written by hand reach the node as they are, with a gate or without. */
 export const NO_CARRIER = ['gate.carrier=none', 'policies.gate=false'] as const;
@@ -33,6 +44,7 @@ export interface Stage {
 export function createStage(values: readonly string[] = []): Stage {
   const before = requireOwner();
   let istio: IstioMode = before.mode;
+  let gate: GateMode = 'container';
   let installed = values.length === 0;
 
   async function useIstio(mode: IstioMode): Promise<void> {
@@ -41,38 +53,44 @@ export function createStage(values: readonly string[] = []): Stage {
     istio = mode;
   }
 
-  async function useOurs(nri: 'off' | 'auto'): Promise<void> {
+  async function useOurs({ ours, gate: wanted }: Environment): Promise<void> {
     if (!installed) await removeProduct();
     installed = true;
-    const set = chartHasNri() ? [...values, `agent.nri=${nri}`] : values;
+    const set = [...values, `agent.nri=${ours}`, `gate.mode=${wanted}`];
     await kubectl(['apply', '-f', '-'], { input: await template(set.flatMap((value) => ['--set', value])) });
     await agentMayReturn();
     await rolledOut();
+    await useGate(wanted);
     const agent = await readyAgent();
-    if (nri === 'auto') await connectedByNri(agent);
+    if (ours === 'auto') await connectedByNri(agent);
+  }
+
+  /** To apply a chart leaves what only the other mode has; and the API server learns of the new one a moment later. */
+  async function useGate(mode: GateMode): Promise<void> {
+    if (mode === gate) return;
+    // At once, so that what fails half-way is put back, too.
+    gate = mode;
+    await useCarrier(await installedCarrier(), mode);
+    const change = mode === 'runtime' ? `${VALIDATOR_LABEL}=true` : `${VALIDATOR_LABEL}-`;
+    await kubectl(['label', '--overwrite', 'node', network.nodeName, change]);
   }
 
   return {
     enter: async (name) => {
-      const { istio: mode, ours } = ENVIRONMENTS[name];
-      if (ours === 'auto' && !chartHasNri()) throw new Error('this chart knows no NRI');
-      await useIstio(mode);
-      if (ours === 'away') await agentAway();
-      else await useOurs(ours);
+      const environment = ENVIRONMENTS[name];
+      await useIstio(environment.istio);
+      if (environment.ours === 'away') await agentAway();
+      else await useOurs(environment);
     },
     restore: async () => {
       await useIstio(before.mode);
       if (values.length > 0) await removeProduct();
       await installAgain();
       await agentMayReturn();
+      await useGate('container');
       await readyAgent();
     },
   };
-}
-
-/** The environments that this checkout can bring about. */
-export function reachable(names: readonly EnvironmentName[]): readonly EnvironmentName[] {
-  return names.filter((name) => ENVIRONMENTS[name].ours !== 'auto' || chartHasNri());
 }
 
 /** An agent is Ready without the runtime's hooks, too: what would be measured then is CRI. */
@@ -80,10 +98,6 @@ async function connectedByNri(agent: Agent): Promise<void> {
   await waitFor('the runtime calls the agent', async () => (await metricsOf(agent)).sum('nri_connected') === 1, {
     timeoutMs: 30_000,
   });
-}
-
-function chartHasNri(): boolean {
-  return at(parse(readFileSync(join(CHART, 'values.yaml'), 'utf8')), 'agent', 'nri') !== undefined;
 }
 
 function requireOwner(): NonNullable<ReturnType<typeof readOwner>> {

@@ -11,7 +11,7 @@ import {
 } from '../../test/support/cluster.ts';
 import { createPod, readPod, removePod, type StoredPod } from './api.ts';
 import { firstInstructionAtMs } from './container-log.ts';
-import type { EnvironmentName } from './environment.ts';
+import { type EnvironmentName, ENVIRONMENTS } from './environment.ts';
 
 /** No sidecar; a sidecar and nothing that captures, which is as fast as any mesh pod can start; a captured pod. */
 export type PodKind = 'plain' | 'floor' | 'mesh';
@@ -28,6 +28,7 @@ const MESH_INITS: Readonly<Record<EnvironmentName, readonly string[]>> = {
   'istio-cni': ['istio-validation', 'istio-proxy'],
   CRI: [GATE, 'istio-proxy'],
   NRI: [GATE, 'istio-proxy'],
+  gateless: ['istio-proxy'],
 };
 
 let made = 0;
@@ -90,5 +91,5 @@ export async function createStartPod(options: {
 }
 
 export function namespaceOf(kind: PodKind, environment: EnvironmentName): string {
-  return kind === 'mesh' && (environment === 'CRI' || environment === 'NRI') ? OUR_NAMESPACE : ISTIO_NAMESPACE;
+  return kind === 'mesh' && ENVIRONMENTS[environment].ours !== 'away' ? OUR_NAMESPACE : ISTIO_NAMESPACE;
 }
