@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { kubectl } from '../test/support/cluster.ts';
+import { measureStopped, type Stopped, STOPPED_ENVIRONMENT, stoppedResult } from './agent-stopped.ts';
 import { call, type StoredPod } from './cluster/api.ts';
 import { firstLine } from './cluster/container-log.ts';
 import { budgetMinutes, count, isFull } from './cluster/counts.ts';
@@ -18,9 +19,9 @@ import type { Result } from './result.ts';
 
 /**
  * Many mesh pods at once: when is the last one Ready, and how do unmeshed pods start meanwhile? The floor is in it as a storm of its own:
- * what so many Envoys cost this machine is not the capture's doing.
+ * what so many Envoys cost this machine is not the capture's doing. And how do unmeshed pods start while the agent stands still?
  */
-const PODS = count('storm', { usual: 60, full: 60 });
+const PODS = count('storm', { usual: 30, full: 60 });
 const QUIET_PODS = count('storm-quiet', { usual: 8, full: 20 });
 const READY_TIMEOUT_MS = 420_000;
 const LABEL = 'bench-storm';
@@ -31,12 +32,13 @@ interface Storm {
   readonly environment: EnvironmentName;
 }
 
+/** By environment; those without which the rest says nothing come before what takes long to install. */
 const STORMS: readonly Storm[] = [
-  { name: 'floor', kind: 'floor', environment: 'istio-init' },
-  { name: 'istio-init', kind: 'mesh', environment: 'istio-init' },
-  { name: 'ours, CRI and gate', kind: 'mesh', environment: 'CRI' },
   { name: 'ours, NRI and gate', kind: 'mesh', environment: 'NRI' },
   { name: 'ours, gateless', kind: 'mesh', environment: 'gateless' },
+  { name: 'ours, CRI and gate', kind: 'mesh', environment: 'CRI' },
+  { name: 'floor', kind: 'floor', environment: 'istio-init' },
+  { name: 'istio-init', kind: 'mesh', environment: 'istio-init' },
   { name: 'istio-cni', kind: 'mesh', environment: 'istio-cni' },
 ];
 
@@ -49,23 +51,25 @@ interface Weathered {
 
 export const storm: Question = {
   id: 'c',
-  title: 'How do many mesh pods at once start, and others beside them?',
+  title: 'How do many mesh pods at once start, and others beside them, or beside an agent that stands still?',
   budgetMinutes: budgetMinutes({ usual: 6, full: 60 }),
   needs: 'lab',
-  run: async (ctx) => [await measure(ctx)],
+  run: measure,
 };
 
-async function measure(ctx: Context): Promise<Result> {
+async function measure(ctx: Context): Promise<readonly Result[]> {
   const stage = createStage();
   const over = measuringTime(ctx);
   const quietMs: number[] = [];
   const weathered: Weathered[] = [];
+  let stopped: Stopped | undefined;
   await createStartNamespaces();
   try {
     for (const one of stormsToWeather()) {
       if (over.aborted) break;
       await stage.enter(one.environment);
       if (quietMs.length === 0) quietMs.push(...(await quietStarts(one.environment)));
+      if (one.environment === STOPPED_ENVIRONMENT) stopped = await measureStopped(ctx, over);
       const seen = await weather(one);
       weathered.push(seen);
       const seconds = (seen.allReadyMs / 1_000).toFixed(1);
@@ -75,7 +79,8 @@ async function measure(ctx: Context): Promise<Result> {
     await deleteStartNamespaces();
     await stage.restore();
   }
-  return resultOf(ctx, quietMs, weathered);
+  const storms = resultOf(ctx, quietMs, weathered);
+  return stopped === undefined ? [storms] : [storms, stoppedResult(ctx, stopped)];
 }
 
 /** All with BENCH_FULL. Else what fits: without Istio's plugin, which takes minutes to install and remove, and ours as it is by default. */
@@ -146,7 +151,7 @@ function resultOf(ctx: Context, quietMs: readonly number[], weathered: readonly 
     ],
     facts: {
       'pods at once': PODS,
-      'unmeshed pods': 'one after another, from the request to the first instruction',
+      'unmeshed pods': 'one after another, from the request to the first instruction; quiet: before the first storm',
       ...(isFull ? {} : { 'left out': 'istio-cni, ours without NRI and ours without a gate: with BENCH_FULL=1' }),
       'first line': "the runtime's clock when it took the line; under load some ms later than it was written",
     },
