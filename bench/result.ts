@@ -63,6 +63,8 @@ export interface Plot {
   readonly only?: readonly string[];
   /** Of the x axis of `lines`. */
   readonly xLabel?: string;
+  /** Of `lines`: true to scale, from 0; or, as by default, one place beside the other, whatever lies between them. */
+  readonly xAxis?: 'linear' | 'places';
   /** What distinguishes this plot from the result's others; becomes a part of its file's name. */
   readonly slug?: string;
   readonly caption?: string;

@@ -140,12 +140,12 @@ function resultOf(ctx: Context, quietMs: readonly number[], weathered: readonly 
   const quiet = 'unmeshed, quiet';
   return ctx.result({
     slug: 'storm',
-    title: `${PODS} pods at once, a real cluster`,
+    title: `${PODS} pods at once, created → first line of the application; unmeshed ones meanwhile`,
     unit: 'ms',
     series: [
       { name: quiet, values: quietMs },
       ...weathered.flatMap(({ name, startsMs, unmeshedMs }) => [
-        { name: `${name}: created → first line of the application`, values: startsMs },
+        { name, values: startsMs },
         { name: `unmeshed, while ${name}`, values: unmeshedMs },
       ]),
     ],

@@ -1,12 +1,15 @@
+import type { Plot } from '../result.ts';
 import { spread } from '../spread.ts';
-import { type Axis, linearAxis, logAxis } from './axis.ts';
+import { type Axis, type AxisRange, linearAxis, logAxis } from './axis.ts';
 import { formatTick } from './format.ts';
 import type { PlotInput } from './strip.ts';
-import { colour, element, label, line, svg, widthOf } from './svg.ts';
+import { colour, element, label, line, svg, tickHeightPx, tickWidthPx, widthOf } from './svg.ts';
 
 const [WIDTH, HEIGHT] = [900, 380];
 const [TOP, BOTTOM, LEFT] = [44, 56, 72];
 const LEGEND_ROW = 20;
+/** Where lines share a place on the axis, each stands so far beside the next: else their intervals would cover each other. */
+const BESIDE = 7;
 const DASHES = ['', '7 4', '2 4', '10 3 2 3', '1 3'];
 
 interface Curve {
@@ -32,7 +35,8 @@ export function ecdfPlot({ title, unit, axis, series }: PlotInput): string {
 }
 
 /** The median of each series over its place on the x axis, one line for each `at.line`, with the median's interval. */
-export function linesPlot({ title, unit, axis, series, xLabel }: PlotInput & { readonly xLabel: string }): string {
+export function linesPlot(input: PlotInput & Required<Pick<Plot, 'xLabel' | 'xAxis'>>): string {
+  const { title, unit, axis, series, xLabel, xAxis } = input;
   const names = [...new Set(series.flatMap(({ at }) => (at === undefined ? [] : [at.line])))];
   const curves = names.map((name): Curve => {
     const own = series.flatMap(({ at, values }) => (at?.line === name ? [{ x: at.x, spread: spread(values) }] : []));
@@ -43,7 +47,7 @@ export function linesPlot({ title, unit, axis, series, xLabel }: PlotInput & { r
       bars: sorted.map(({ x, spread: { p50Interval } }) => [x, p50Interval.low, p50Interval.high]),
     };
   });
-  return draw({ title, curves, stairs: false, x: { kind: 'places', label: xLabel }, y: { kind: axis, label: unit } });
+  return draw({ title, curves, stairs: false, x: { kind: xAxis, label: xLabel }, y: { kind: axis, label: unit } });
 }
 
 interface Drawing {
@@ -63,8 +67,9 @@ function draw({ title, curves, stairs, x, y }: Drawing): string {
     ...all.map(([, value]) => value),
     ...curves.flatMap(({ bars }) => (bars ?? []).flatMap(([, a, b]) => [a, b])),
   ];
-  const across = axisOf(x.kind, xs, LEFT, right - 28);
-  const up = axisOf(y.kind, ys, floor, TOP);
+  const across = axisOf(x.kind, xs, { fromPx: LEFT, toPx: right - 28, labelPx: tickWidthPx });
+  const up = axisOf(y.kind, ys, { fromPx: floor, toPx: TOP, labelPx: tickHeightPx });
+  const beside = (index: number): number => (x.kind === 'places' ? (index - (curves.length - 1) / 2) * BESIDE : 0);
   const how = (kind: string): string => (kind === 'log' ? ', logarithmic' : '');
   return svg({
     width: WIDTH,
@@ -80,7 +85,7 @@ function draw({ title, curves, stairs, x, y }: Drawing): string {
         line(across.at(tick), floor, across.at(tick), floor + 5, { class: 'grid' }),
         label(formatTick(tick), { x: across.at(tick), y: floor + 20, 'text-anchor': 'middle', class: 'soft' }),
       ]),
-      ...curves.flatMap((curve, index) => paint(curve, index, { across, up, stairs })),
+      ...curves.flatMap((curve, index) => paint(curve, index, { across: moved(across, beside(index)), up, stairs })),
       ...legend(curves, up, right),
       label(`${x.label}${how(x.kind)}`, {
         x: (LEFT + right) / 2,
@@ -97,14 +102,22 @@ function draw({ title, curves, stairs, x, y }: Drawing): string {
   });
 }
 
-function axisOf(kind: 'log' | 'linear' | 'places', values: readonly number[], fromPx: number, toPx: number): Axis {
+function axisOf(
+  kind: 'log' | 'linear' | 'places',
+  values: readonly number[],
+  place: Pick<AxisRange, 'fromPx' | 'toPx' | 'labelPx'>,
+): Axis {
   const [min, max] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
-  if (kind === 'log') return logAxis({ min, max, fromPx, toPx });
-  return kind === 'linear' ? linearAxis({ max, fromPx, toPx }) : placesAxis(values, fromPx, toPx);
+  if (kind === 'log') return logAxis({ min, max, ...place });
+  return kind === 'linear' ? linearAxis({ max, ...place }) : placesAxis(values, place);
+}
+
+function moved({ at, ticks }: Axis, byPx: number): Axis {
+  return { at: (value) => at(value) + byPx, ticks };
 }
 
 /** 0, 100, 1,000: side by side at the same distance, as neither a linear nor a logarithmic axis shows them. */
-function placesAxis(values: readonly number[], fromPx: number, toPx: number): Axis {
+function placesAxis(values: readonly number[], { fromPx, toPx }: Pick<AxisRange, 'fromPx' | 'toPx'>): Axis {
   const ticks = [...new Set(values)].toSorted((a, b) => a - b);
   const step = (toPx - fromPx) / ticks.length;
   return { ticks, at: (value) => fromPx + (ticks.indexOf(value) + 0.5) * step };
@@ -144,23 +157,29 @@ function paint(
   ];
 }
 
-/** Beside the end of each line, pushed apart where they end together. */
+/** Beside the end of each line, pushed apart where they end together, and up again from the floor. */
 function legend(curves: readonly Curve[], up: Axis, right: number): readonly string[] {
   const ends = curves.map(({ points }, index) => ({ index, y: up.at(points.at(-1)?.[1] ?? 0) }));
   let free = TOP;
-  return ends
+  const downwards = ends
     .toSorted((a, b) => a.y - b.y)
-    .flatMap(({ index, y }) => {
+    .map(({ index, y }) => {
       const place = Math.max(y, free);
       free = place + LEGEND_ROW;
-      return [
-        line(right - 20, place, right - 2, place, {
-          class: colour(index),
-          stroke: 'currentColor',
-          'stroke-width': 2,
-          'stroke-dasharray': DASHES[index % 5] ?? '',
-        }),
-        label(curves[index]?.name ?? '', { x: right + 4, y: place + 4 }),
-      ];
+      return { index, place };
     });
+  let below = HEIGHT - BOTTOM;
+  return downwards.toReversed().flatMap(({ index, place: wanted }) => {
+    const place = Math.min(wanted, below);
+    below = place - LEGEND_ROW;
+    return [
+      line(right - 20, place, right - 2, place, {
+        class: colour(index),
+        stroke: 'currentColor',
+        'stroke-width': 2,
+        'stroke-dasharray': DASHES[index % 5] ?? '',
+      }),
+      label(curves[index]?.name ?? '', { x: right + 4, y: place + 4 }),
+    ];
+  });
 }

@@ -133,7 +133,7 @@ describe('numbers', () => {
 });
 
 describe('axes', () => {
-  const px = { fromPx: 100, toPx: 500 };
+  const px = { fromPx: 100, toPx: 500, labelPx: () => 12 };
 
   it('a logarithmic one holds all values, and decades are equally wide', () => {
     const { at, ticks } = logAxis({ min: 0.3, max: 450, ...px });
@@ -155,6 +155,21 @@ describe('axes', () => {
     expect(ticks.length).toBeGreaterThan(0);
   });
 
+  it.each([
+    ['logarithmic', logAxis],
+    ['linear', linearAxis],
+  ])('a %s one has no more labels than there is room for', (_, axisOf) => {
+    const labelPx = (value: number): number => String(value).length * 10;
+    const { at, ticks } = axisOf({ min: 600, max: 90_000, ...px, labelPx });
+    const gaps = ticks.slice(1).map((tick, index) => {
+      const before = ticks[index] ?? Number.NaN;
+      return at(tick) - at(before) - (labelPx(tick) + labelPx(before)) / 2;
+    });
+
+    expect(ticks.length).toBeGreaterThan(1);
+    expect(Math.min(...gaps)).toBeGreaterThan(0);
+  });
+
   it('a linear one begins at 0', () => {
     const { at, ticks } = linearAxis({ max: 7, ...px });
 
@@ -170,6 +185,7 @@ describe('plots', () => {
     lines: linesPlot({
       ...PLOT,
       xLabel: 'ranges',
+      xAxis: 'places',
       series: [0, 100].map((x) => ({ name: `ours ${x}`, values: [1 + x, 2 + x], at: { line: 'ours', x } })),
     }),
   };
@@ -205,6 +221,44 @@ describe('plots', () => {
 
     expect(plots.strip.match(/<circle/g)).toHaveLength(105);
     expect(many.match(/<circle/g)).toHaveLength(300);
+  });
+
+  it('paints ours apart, wherever its name stands, and all alike where nobody is compared', () => {
+    const paints = (names: readonly string[]): readonly string[] => {
+      const series = names.map((name) => ({ name, values: [1] }));
+      return [...stripPlot({ ...PLOT, series }).matchAll(/<circle[^>]*class="(c\d)"/g)].map(([, paint = '']) => paint);
+    };
+
+    expect(paints(['ours, NRI', '20 nodes, ours: one patch', 'no mesh (ours, NRI)', 'theirs'])).toEqual([
+      'c0',
+      'c0',
+      'c1',
+      'c1',
+    ]);
+    expect(paints(['at rest', 'at work'])).toEqual(['c0', 'c0']);
+  });
+
+  it.each([
+    ['places', [1, 1]],
+    ['linear', [1, 2]],
+  ] as const)('a line over %s has its points at these distances', (xAxis, [first, second]) => {
+    const series = [100, 200, 400].map((x) => ({ name: `${x}`, values: [1], at: { line: 'ours', x } }));
+    const text = linesPlot({ ...PLOT, xLabel: 'nodes', xAxis, series });
+    const [a = 0, b = 0, c = 0] = [...text.matchAll(/<circle cx="([\d.]+)"/g)].map(([, x]) => Number(x));
+
+    expect((c - b) / (b - a)).toBeCloseTo(second / first, 1);
+  });
+
+  it('names lines that end together at the bottom above it, one below the other', () => {
+    const series = ['a', 'b', 'c'].flatMap((name) =>
+      [1, 2].map((x) => ({ name: `${name}${x}`, values: [x === 1 ? 100 : 1], at: { line: name, x } })),
+    );
+    const text = linesPlot({ ...PLOT, xLabel: 'x', xAxis: 'places', series });
+    const ys = [...text.matchAll(/<text x="[\d.]+" y="([\d.]+)">[abc]</g)].map(([, y]) => Number(y)).toSorted();
+
+    expect(ys).toHaveLength(3);
+    expect(Math.max(...ys)).toBeLessThanOrEqual(380 - 56 + 4);
+    expect(ys.slice(1).every((y, index) => y - (ys[index] ?? 0) >= 20)).toBe(true);
   });
 
   it('draws the same picture from the same values', () => {

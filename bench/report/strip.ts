@@ -2,7 +2,7 @@ import type { Series } from '../result.ts';
 import { spread } from '../spread.ts';
 import { linearAxis, logAxis } from './axis.ts';
 import { formatNumber, formatTick } from './format.ts';
-import { colour, element, label, line, svg, widthOf } from './svg.ts';
+import { colour, element, label, line, svg, tickWidthPx, widthOf } from './svg.ts';
 
 export interface PlotInput {
   readonly title: string;
@@ -23,14 +23,17 @@ export function stripPlot({ title, unit, axis: kind, series }: PlotInput): strin
   const height = TOP + series.length * ROW + BOTTOM;
   const values = series.flatMap((one) => one.values);
   const [min, max] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
-  const range = { min, max, fromPx: left, toPx: right };
+  const range = { min, max, fromPx: left, toPx: right, labelPx: tickWidthPx };
   const axis = kind === 'log' ? logAxis(range) : linearAxis(range);
   const floor = height - BOTTOM + 4;
   const grid = axis.ticks.flatMap((tick) => [
     line(axis.at(tick), TOP - 6, axis.at(tick), floor, { class: 'grid' }),
     label(formatTick(tick), { x: axis.at(tick), y: floor + 16, 'text-anchor': 'middle', class: 'soft' }),
   ]);
-  const rows = series.flatMap((one, index) => row(one, { y: TOP + index * ROW + ROW / 2, at: axis.at, left, right }));
+  const paint = paintOf(series);
+  const rows = series.flatMap((one, index) =>
+    row(one, { y: TOP + index * ROW + ROW / 2, at: axis.at, left, right, paint: paint(one) }),
+  );
   const how = kind === 'log' ? ', logarithmic' : '';
   return svg({
     width: WIDTH,
@@ -38,7 +41,7 @@ export function stripPlot({ title, unit, axis: kind, series }: PlotInput): strin
     title: `${title}, ${unit}`,
     body: [
       label(title, { x: GAP, y: 24, class: 'head' }),
-      label('p50', { x: right + GAP, y: 24, class: 'soft' }),
+      label(`p50, ${unit}`, { x: right + GAP, y: 24, class: 'soft' }),
       ...grid,
       ...rows,
       label(`${unit}${how} · dot: one value · box: middle half · bar: p50 · tick: p90`, {
@@ -53,11 +56,16 @@ export function stripPlot({ title, unit, axis: kind, series }: PlotInput): strin
 
 function row(
   { name, values }: Series,
-  at: { readonly y: number; readonly at: (value: number) => number; readonly left: number; readonly right: number },
+  at: {
+    readonly y: number;
+    readonly at: (value: number) => number;
+    readonly left: number;
+    readonly right: number;
+    readonly paint: string;
+  },
 ): readonly string[] {
-  const { y, left, right } = at;
+  const { y, left, right, paint } = at;
   const { p25, p50, p75, p90 } = spread(values);
-  const paint = colour(name.startsWith('ours') ? 0 : 1);
   const dots = thinned(values).map((value, index) =>
     element('circle', {
       cx: at.at(value),
@@ -86,6 +94,13 @@ function row(
     line(at.at(p90), y - 6, at.at(p90), y + 6, { class: paint, stroke: 'currentColor', 'stroke-width': 1.5 }),
     label(formatNumber(p50), { x: right + GAP, y: y + 4 }),
   ];
+}
+
+/** Ours apart from what it is compared with; all alike where nothing says whose they are. */
+function paintOf(series: readonly Series[]): (one: Series) => string {
+  const isOurs = ({ name }: Series): boolean => /(^|, )ours\b/.test(name);
+  const mixed = series.some(isOurs);
+  return (one) => colour(!mixed || isOurs(one) ? 0 : 1);
 }
 
 /** The extremes stay. */

@@ -1,3 +1,5 @@
+import { formatTick } from './format.ts';
+
 /** A picture that stands on a page of its own colour: it brings its background, so that it can be read on a light and on a dark one. */
 export interface Picture {
   readonly width: number;
@@ -74,6 +76,10 @@ export function colour(index: number): string {
 export function widthOf(text: string): number {
   return Math.ceil(text.length * 7.1);
 }
+
+/** Room for the label of a tick on a horizontal axis, and on a vertical one. */
+export const tickWidthPx = (value: number): number => widthOf(formatTick(value));
+export const tickHeightPx = (): number => 12;
 
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

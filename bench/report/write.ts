@@ -22,5 +22,7 @@ export function writeReport(titles: ReadonlyMap<string, string>): void {
 function draw({ title, unit }: Result, { plot, series }: Drawn): string {
   const input = { title: plot.caption ?? title, unit, axis: plot.axis, series };
   if (plot.kind === 'strip') return stripPlot(input);
-  return plot.kind === 'ecdf' ? ecdfPlot(input) : linesPlot({ ...input, xLabel: plot.xLabel ?? '' });
+  return plot.kind === 'ecdf'
+    ? ecdfPlot(input)
+    : linesPlot({ ...input, xLabel: plot.xLabel ?? '', xAxis: plot.xAxis ?? 'places' });
 }

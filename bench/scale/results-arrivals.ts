@@ -1,6 +1,6 @@
 import type { Arrival } from './arrivals.ts';
 import type { Measured } from '../question.ts';
-import { common, listed, MIB, round, sum } from './results-parts.ts';
+import { common, listed, MIB, overNodes, round, sum } from './results-parts.ts';
 import type { Stage } from './stage.ts';
 
 export function synced(stages: readonly Stage[]): Measured {
@@ -16,7 +16,7 @@ export function synced(stages: readonly Stage[]): Measured {
       at: { line: nameOfArrival(arrival), x: arrival.nodes },
     })),
     plots: [
-      { kind: 'lines', axis: 'linear', xLabel: 'nodes' },
+      overNodes(stages, 'linear'),
       {
         kind: 'ecdf',
         axis: 'linear',

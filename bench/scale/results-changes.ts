@@ -1,6 +1,6 @@
 import type { Measured } from '../question.ts';
 import type { Series } from '../result.ts';
-import { byNodes, common, listed, series } from './results-parts.ts';
+import { byNodes, common, listed, overNodes, series } from './results-parts.ts';
 import type { Stage } from './stage.ts';
 
 export function landing(stages: readonly Stage[]): Measured {
@@ -13,7 +13,7 @@ export function landing(stages: readonly Stage[]): Measured {
       series(nodes, 'patch sent → answered', churn.patchMs),
       series(nodes, 'pod sent → its agent knows', churn.toAgentMs),
     ]),
-    plots: [{ kind: 'lines', axis: 'log', xLabel: 'nodes' }],
+    plots: [overNodes(stages, 'log')],
     facts: {
       ...common(stages),
       ...byNodes(stages, 'pods started', ({ churn }) => `${churn.pods}, ${churn.perSecond} a second`),
@@ -30,7 +30,7 @@ export function fanOut(stages: readonly Stage[]): Measured {
     title: 'A Namespace changes: until an agent knows',
     unit: 'ms',
     series: stages.map(({ nodes, fanOutMs }) => series(nodes, 'an agent knows', fanOutMs.flat())),
-    plots: [{ kind: 'lines', axis: 'log', xLabel: 'nodes' }],
+    plots: [overNodes(stages, 'log')],
     facts: {
       ...common(stages),
       ...byNodes(stages, 'rounds', ({ fanOutMs }) => fanOutMs.length),

@@ -1,5 +1,5 @@
 import type { Measured } from '../question.ts';
-import { byNodes, common, LARGEST_CLUSTER, MIB, round, series, sum } from './results-parts.ts';
+import { byNodes, common, LARGEST_CLUSTER, MIB, overNodes, round, series, sum } from './results-parts.ts';
 import type { Stage } from './stage.ts';
 
 /** Product's watches end after 300 to 600 seconds, evenly spread. */
@@ -18,7 +18,7 @@ export function memory(stages: readonly Stage[]): Measured {
       series(stage.nodes, 'heap that lives', [perWatch(stage, 'heapMiB')]),
       series(stage.nodes, 'stacks', [perWatch(stage, 'stacksMiB')]),
     ]),
-    plots: [{ kind: 'lines', axis: 'linear', xLabel: 'nodes' }],
+    plots: [overNodes(stages, 'linear')],
     tables: [
       {
         title: 'While nobody does anything',

@@ -1,5 +1,5 @@
 import type { Measured } from '../question.ts';
-import type { Series } from '../result.ts';
+import type { Plot, Series } from '../result.ts';
 import type { Stage } from './stage.ts';
 
 export const MIB = 2 ** 20;
@@ -20,6 +20,12 @@ export function common(stages: readonly Stage[]): Measured['facts'] {
 
 export function series(nodes: number, line: string, values: readonly number[]): Series {
   return { name: `${nodes} nodes, ${line}`, values, at: { line, x: nodes } };
+}
+
+/** Lines over the sizes; of one size there is no line, and its values are shown themselves. */
+export function overNodes(stages: readonly Stage[], axis: Plot['axis']): Plot {
+  const sizes = new Set(stages.map(({ nodes }) => nodes));
+  return sizes.size > 1 ? { kind: 'lines', axis, xLabel: 'nodes', xAxis: 'linear' } : { kind: 'strip', axis };
 }
 
 export function byNodes(

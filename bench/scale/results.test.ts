@@ -150,6 +150,14 @@ it('draws a straight line to the largest cluster, and says that nobody measured 
   expect(heap?.slice(1)).toStrictEqual([112.5, 125, 125, 725]);
 });
 
+it('shows the values themselves where there is one size', () => {
+  const kinds = (sizes: readonly number[]) =>
+    resultsOf(sizes.map(stage)).flatMap(({ plots = [] }) => plots.map(({ kind }) => kind));
+
+  expect(new Set(kinds([100, 200]))).toStrictEqual(new Set(['lines', 'ecdf']));
+  expect(new Set(kinds([100]))).toStrictEqual(new Set(['strip', 'ecdf']));
+});
+
 it('draws no line through one size, nor where a thing was measured once', () => {
   const [small, large] = [stage(100), { ...stage(200), arrivals: [] }];
   const named = resultsOf([small, large]).find(({ slug }) => slug === 'extrapolated');
