@@ -21,9 +21,9 @@ import type { Result } from './result.ts';
  * no difference: it watches, matches, enters, proves, marks and reports.
  */
 const LEVELS = [0, 50, 110].map((pods) => Math.min(pods, count('agent-pods', { usual: 110, full: 110 })));
-const REST_MS = 1_000 * count('agent-rest-s', { usual: 10, full: 60 });
+const REST_MS = 1_000 * count('agent-rest-s', { usual: 5, full: 60 });
 const CHURN_PODS = count('churn', { usual: 200, full: 10_000 });
-const SETTLE_MS = 10_000;
+const SETTLE_MS = isFull ? 10_000 : 5_000;
 const NAMESPACE = 'pnc-bench-agent';
 
 export const agentLoad: Question = {
@@ -36,7 +36,7 @@ export const agentLoad: Question = {
 
 async function measure(ctx: Context): Promise<Result> {
   const stage = createStage(NO_CARRIER);
-  const over = measuringTime(ctx);
+  const over = measuringTime(ctx, 'the product');
   const rests: Rest[] = [];
   let churned: Churned | undefined;
   let beside: NodeAgent | undefined;

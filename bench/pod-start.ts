@@ -13,7 +13,7 @@ import { spread } from './spread.ts';
  * because Istio has to be installed anew between two of them.
  */
 const ROUNDS = count('start-rounds', { usual: 2, full: 6 });
-const PODS = count('start-pods', { usual: 4, full: 20 });
+const PODS = count('start-pods', { usual: 3, full: 20 });
 const BLOCKS: readonly EnvironmentName[] = ['istio-init', 'CRI', 'NRI', 'gateless', 'istio-cni'];
 
 export const podStart: Question = {
@@ -28,7 +28,7 @@ async function measure(ctx: Context): Promise<readonly Result[]> {
   const samples: Samples = new Map(BLOCKS.flatMap((block) => kindsIn(block).map((kind) => [nameOf(kind, block), []])));
   const captures: Samples = new Map(BLOCKS.filter(isOurs).map((block) => [captureName(block), []]));
   const stage = createStage();
-  const over = measuringTime(ctx);
+  const over = measuringTime(ctx, 'Istio, too');
   await createStartNamespaces();
   try {
     for (let round = 0; round < ROUNDS && !over.aborted; round += 1) {

@@ -59,7 +59,7 @@ export const storm: Question = {
 
 async function measure(ctx: Context): Promise<readonly Result[]> {
   const stage = createStage();
-  const over = measuringTime(ctx);
+  const over = measuringTime(ctx, isFull ? 'Istio, too' : 'the product');
   const quietMs: number[] = [];
   const weathered: Weathered[] = [];
   let stopped: Stopped | undefined;

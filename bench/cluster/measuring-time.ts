@@ -1,9 +1,12 @@
 import type { Context } from '../question.ts';
 
-/** Istio back to its former mode, the product installed anew, Namespaces gone: longer than what a question has after its budget. */
-const CLEAN_UP_MS = 120_000;
+/** What a question puts back: the product, installed anew, and Namespaces that go; or Istio in its former mode as well. */
+export type PutBack = 'the product' | 'Istio, too';
 
-/** Aborts when nothing new may be begun, so that the cluster can still be put back in time. What was measured by then counts. */
-export function measuringTime(ctx: Pick<Context, 'signal' | 'leftMs'>): AbortSignal {
-  return AbortSignal.any([ctx.signal, AbortSignal.timeout(Math.max(0, Math.ceil(ctx.leftMs() - CLEAN_UP_MS)))]);
+const CLEAN_UP_MS: Readonly<Record<PutBack, number>> = { 'the product': 70_000, 'Istio, too': 120_000 };
+
+/** Aborts when nothing new may be begun, so that the cluster can still be put back within the budget. What was measured by then counts. */
+export function measuringTime(ctx: Pick<Context, 'signal' | 'leftMs'>, putBack: PutBack): AbortSignal {
+  const leftMs = Math.max(0, Math.ceil(ctx.leftMs() - CLEAN_UP_MS[putBack]));
+  return AbortSignal.any([ctx.signal, AbortSignal.timeout(leftMs)]);
 }
