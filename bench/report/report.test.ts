@@ -254,7 +254,9 @@ describe('plots', () => {
       [1, 2].map((x) => ({ name: `${name}${x}`, values: [x === 1 ? 100 : 1], at: { line: name, x } })),
     );
     const text = linesPlot({ ...PLOT, xLabel: 'x', xAxis: 'places', series });
-    const ys = [...text.matchAll(/<text x="[\d.]+" y="([\d.]+)">[abc]</g)].map(([, y]) => Number(y)).toSorted();
+    const ys = [...text.matchAll(/<text x="[\d.]+" y="([\d.]+)">[abc]</g)]
+      .map(([, y]) => Number(y))
+      .toSorted((a, b) => a - b);
 
     expect(ys).toHaveLength(3);
     expect(Math.max(...ys)).toBeLessThanOrEqual(380 - 56 + 4);
