@@ -27,10 +27,16 @@ async function main({ id, needs, run }: Question): Promise<number> {
   const ended = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort(new Error(signal)));
   const ctx = context(question as Question, { budgetMs: Number(minutes) * 60_000, ended: ended.signal });
-  const results = await run(ctx);
-  if (ended.signal.aborted) return 1;
-  saveResults(id, results);
-  return 0;
+  try {
+    const results = await run(ctx);
+    if (ended.signal.aborted) return 1;
+    saveResults(id, results);
+    return 0;
+  } catch (error: unknown) {
+    // Whoever ended it knows why; what went wrong while it was cleaned up is another matter.
+    if (error !== ended.signal.reason) throw error;
+    return 1;
+  }
 }
 
 function context(
