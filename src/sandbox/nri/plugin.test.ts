@@ -10,7 +10,7 @@ import { recordHooks } from './fake-hooks.ts';
 import { type FakeNriOptions, type FakeNriRuntime, startFakeNriRuntime } from './fake-nri-runtime.ts';
 import { muxFrames } from './mux.ts';
 import type { PluginHooks } from './plugin-hooks.ts';
-import { runPlugin } from './plugin.ts';
+import { RETRY_MS, runPlugin } from './plugin.ts';
 import { encodeRequest } from './ttrpc.ts';
 
 const POD = { id: 'sandbox-1', name: 'web', uid: 'uid-1', namespace: 'shop' };
@@ -42,10 +42,14 @@ function startPlugin(socketPath: string, overrides: Partial<PluginHooks> = {}, c
 }
 
 /** Time that passes `factor` times as fast. */
-function hastyClock(factor: number): PluginClock {
+/** `waits`: gets every time that was waited for. */
+function hastyClock(factor: number, waits: number[] = []): PluginClock {
   return {
     nowMs: () => systemClock.nowMs() * factor,
-    after: (ms, act) => systemClock.after(ms / factor, act),
+    after: (ms, act) => {
+      waits.push(ms);
+      return systemClock.after(ms / factor, act);
+    },
   };
 }
 
@@ -137,14 +141,14 @@ describe('the plugin', () => {
 describe('the plugin comes back', () => {
   it('when the runtime was stopped and started again', async () => {
     const runtime = await startRuntime();
-    const { calls, observed } = startPlugin(runtime.socketPath);
+    const { calls, observed, lines } = startPlugin(runtime.socketPath);
     const first = await runtime.plugin();
     await runtime.stop();
     await first.link.closed;
     await vi.waitFor(() => expect(observed).toEqual(['connected', 'lost']));
     expect(existsSync(runtime.socketPath)).toBe(false);
-    // Long enough that it waits for the socket, and not for its next attempt.
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // From here on it waits for the socket, and not for its next attempt.
+    await vi.waitFor(() => expect(lines.at(-1)).toBe('info: no NRI socket, waiting for one'));
     await runtime.start();
     const listeningMs = performance.now();
     await runtime.plugin();
@@ -213,11 +217,11 @@ describe('the plugin comes back', () => {
 
   it('ever more slowly to a runtime that does not want it, with one line for all attempts', async () => {
     const runtime = await startRuntime({ refusal: () => 'no such plugins here' });
-    const { lines, observed } = startPlugin(runtime.socketPath, {}, hastyClock(10));
-    // 50, 100, 200 … ms: as if 6 s had passed, and not 120 attempts.
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    expect(runtime.connectionCount()).toBeGreaterThan(3);
-    expect(runtime.connectionCount()).toBeLessThan(10);
+    const waits: number[] = [];
+    const { lines, observed } = startPlugin(runtime.socketPath, {}, hastyClock(10, waits));
+    await vi.waitFor(() => expect(runtime.connectionCount()).toBe(6), { timeout: 10_000 });
+    // Beside the patience with each connection, which is longer than any of these.
+    expect(waits.filter((ms) => ms <= 16 * RETRY_MS)).toEqual([1, 2, 4, 8, 16].map((times) => times * RETRY_MS));
     expect(lines).toEqual(['warn: no NRI connection']);
     expect(new Set(observed)).toEqual(new Set(['rejected']));
   });
