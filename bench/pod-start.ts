@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { budgetMinutes, count } from './cluster/counts.ts';
 import { measuringTime } from './cluster/measuring-time.ts';
 import { createStage, type EnvironmentName } from './cluster/environment.ts';
@@ -14,6 +15,9 @@ import { spread } from './spread.ts';
  */
 const ROUNDS = count('start-rounds', { usual: 2, full: 6 });
 const PODS = count('start-pods', { usual: 3, full: 20 });
+/** genericPlegRelistPeriod of kubelet (pkg/kubelet/kubelet.go). */
+const KUBELET_LOOKS_EVERY_MS = 1_000;
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 const BLOCKS: readonly EnvironmentName[] = ['istio-init', 'CRI', 'NRI', 'gateless', 'istio-cni'];
 
 export const podStart: Question = {
@@ -35,7 +39,7 @@ async function measure(ctx: Context): Promise<readonly Result[]> {
       for (const block of round % 2 === 0 ? BLOCKS : BLOCKS.toReversed()) {
         if (over.aborted) break;
         await stage.enter(block);
-        await measureBlock(block, { samples, captures, over });
+        await measureBlock(block, { firstTurn: round * PODS, samples, captures, over });
         ctx.say(`${progress(block, samples)} ms at p50 so far`);
       }
     }
@@ -51,17 +55,36 @@ async function measure(ctx: Context): Promise<readonly Result[]> {
 
 async function measureBlock(
   block: EnvironmentName,
-  { samples, captures, over }: { readonly samples: Samples; readonly captures: Samples; readonly over: AbortSignal },
+  {
+    firstTurn,
+    samples,
+    captures,
+    over,
+  }: {
+    readonly firstTurn: number;
+    readonly samples: Samples;
+    readonly captures: Samples;
+    readonly over: AbortSignal;
+  },
 ): Promise<void> {
   // Whatever is loaded or connected at first use.
   await startOne('mesh', block);
   for (let turn = 0; turn < PODS && !over.aborted; turn += 1) {
     for (const kind of rotated(kindsIn(block), turn)) {
+      await delay(phaseMs(firstTurn + turn));
       const { startMs, captureMs } = await startOne(kind, block);
       samples.get(nameOf(kind, block))?.push(startMs);
       if (captureMs !== undefined) captures.get(captureName(block))?.push(captureMs);
     }
   }
+}
+
+/**
+ * Kubelet looks once a second at what has ended, and a pod that is removed is gone with one of these looks: without a pause each pod would
+ * begin at the same moment between two of them. All of a turn wait for the same part of a second; the turns' parts lie as evenly as can be.
+ */
+function phaseMs(turn: number): number {
+  return ((turn * GOLDEN_RATIO) % 1) * KUBELET_LOOKS_EVERY_MS;
 }
 
 function progress(block: EnvironmentName, samples: Samples): string {

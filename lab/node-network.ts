@@ -55,15 +55,26 @@ export async function removeBridge(): Promise<void> {
   await tryCommand(['ip', 'link', 'delete', network.bridge]);
 }
 
+const SHARED_FOLDERS: Readonly<Record<Runtime, readonly string[]>> = {
+  containerd: ['/run/netns', '/run/containerd'],
+  // It looks for the mount of /var/run/netns by that name, and finds none but the root's.
+  'containerd-1.6': ['/', '/run/netns', '/run/containerd'],
+  docker: ['/run/netns', '/run/docker', '/run/cri-dockerd'],
+};
+
 /** Mounts below these must propagate into containers (HostToContainer), as they do on every systemd host. */
 export function sharedFolders(runtime: Runtime): readonly string[] {
-  return runtime === 'docker' ? ['/run/netns', '/run/docker', '/run/cri-dockerd'] : ['/run/netns', '/run/containerd'];
+  return SHARED_FOLDERS[runtime];
 }
 
 /** Makes the folder a shared mount of its own unless it lies in one. */
 export async function shareFolder(folder: string): Promise<void> {
   await command(['mkdir', '-p', folder]);
   if (await isShared(folder)) return;
+  if (folder === '/') {
+    await command(['mount', '--make-shared', folder]);
+    return;
+  }
   await command(['mount', '--rbind', folder, folder]);
   await command(['mount', '--make-rshared', folder]);
 }

@@ -104,7 +104,8 @@ async function removeMounts(): Promise<void> {
 async function unshare(folders: readonly string[]): Promise<void> {
   for (const folder of folders) {
     const inUse = folder === '/run/netns' && existsSync(folder) && readdirSync(folder).length > 0;
-    if (!inUse) await tryCommand(['umount', folder]);
+    if (folder === '/') await tryCommand(['mount', '--make-private', folder]);
+    else if (!inUse) await tryCommand(['umount', folder]);
   }
 }
 
