@@ -1,6 +1,6 @@
 import { kill } from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Agent, metricsOf, readyAgent } from '../test/support/cluster-agent.ts';
+import { type Agent, connectedAgent, metricsOf } from '../test/support/cluster-agent.ts';
 import { waitFor } from '../test/support/cluster.ts';
 import { count } from './cluster/counts.ts';
 import type { EnvironmentName } from './cluster/environment.ts';
@@ -71,7 +71,7 @@ async function pacedStarts(): Promise<readonly number[]> {
 
 /** Does the work while the agent stands still, and that for its whole time at least; then waits until the agent is back. */
 async function whileStopped(work: () => Promise<void>): Promise<Stop> {
-  const agent = await calledAgent();
+  const agent = await connectedAgent({ timeoutMs: BACK_TIMEOUT_MS });
   const connections = await connectionsOf(agent);
   const beganMs = performance.now();
   kill(agent.pid, 'SIGSTOP');
@@ -84,7 +84,7 @@ async function whileStopped(work: () => Promise<void>): Promise<Stop> {
   const after = await waitFor(
     'the agent is called by the runtime again',
     async () => {
-      const now = await calledAgent();
+      const now = await connectedAgent({ timeoutMs: BACK_TIMEOUT_MS });
       // It learns that it was dropped a moment after it goes on; a new process counts from 0.
       return (now.pid !== agent.pid || (await connectionsOf(now)) > connections) && now;
     },
@@ -102,17 +102,6 @@ function goOn(pid: number): void {
     // Kubelet was faster; its successor was never stopped.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
-}
-
-async function calledAgent(): Promise<Agent> {
-  return waitFor(
-    'the runtime calls the agent',
-    async () => {
-      const agent = await readyAgent();
-      return (await metricsOf(agent)).sum('nri_connected') === 1 && agent;
-    },
-    { timeoutMs: BACK_TIMEOUT_MS },
-  );
 }
 
 async function connectionsOf(agent: Agent): Promise<number> {

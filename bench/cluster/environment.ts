@@ -5,8 +5,8 @@ import { cachedParts } from '../../lab/parts.ts';
 import { network } from '../../lab/paths.ts';
 import type { GateMode } from '../../src/admission/pod-change.ts';
 import { template } from '../../test/support/chart.ts';
-import { kubectl, waitFor } from '../../test/support/cluster.ts';
-import { type Agent, agentAway, agentMayReturn, metricsOf, readyAgent } from '../../test/support/cluster-agent.ts';
+import { kubectl } from '../../test/support/cluster.ts';
+import { agentAway, agentMayReturn, connectedAgent, readyAgent } from '../../test/support/cluster-agent.ts';
 import { installAgain, removeProduct, rolledOut } from '../../test/support/cluster-install.ts';
 import { installedCarrier, useCarrier } from '../../test/support/gate-carriers.ts';
 
@@ -61,8 +61,8 @@ export function createStage(values: readonly string[] = []): Stage {
     await agentMayReturn();
     await rolledOut();
     await useGate(wanted);
-    const agent = await readyAgent();
-    if (ours === 'auto') await connectedByNri(agent);
+    // What would be measured else is CRI.
+    await (ours === 'auto' ? connectedAgent({ timeoutMs: 30_000 }) : readyAgent());
   }
 
   /** To apply a chart leaves what only the other mode has; and the API server learns of the new one a moment later. */
@@ -91,13 +91,6 @@ export function createStage(values: readonly string[] = []): Stage {
       await readyAgent();
     },
   };
-}
-
-/** An agent is Ready without the runtime's hooks, too: what would be measured then is CRI. */
-async function connectedByNri(agent: Agent): Promise<void> {
-  await waitFor('the runtime calls the agent', async () => (await metricsOf(agent)).sum('nri_connected') === 1, {
-    timeoutMs: 30_000,
-  });
 }
 
 function requireOwner(): NonNullable<ReturnType<typeof readOwner>> {

@@ -6,10 +6,10 @@ import { command, tryCommand } from '../../lab/command.ts';
 import { containerdSocket, lab } from '../../lab/paths.ts';
 import { restartProcess } from '../../lab/restart.ts';
 import {
-  type Agent,
   agentAway,
   agentLog,
   agentMayReturn,
+  connectedAgent,
   linesAbout,
   metricsOf,
   readyAgent,
@@ -171,18 +171,6 @@ describe('a runtime that is restarted under load', () => {
     await expectCapturedInHook('after-restart');
   });
 });
-
-/** Ready, and called by the runtime. */
-async function connectedAgent(): Promise<Agent> {
-  return waitFor(
-    'the runtime calls the agent',
-    async () => {
-      const agent = await readyAgent();
-      return (await metricsOf(agent)).sum('nri_connected') === 1 && agent;
-    },
-    { timeoutMs: 90_000 },
-  );
-}
 
 async function expectCapturedInHook(name: string): Promise<void> {
   const captured = { hook: 'RunPodSandbox', result: 'captured' };

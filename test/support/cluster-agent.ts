@@ -21,6 +21,18 @@ export async function readyAgent(): Promise<Agent> {
   return waitFor('the agent is Ready', findReady, { timeoutMs: 90_000, intervalMs: 250 });
 }
 
+/** Ready, and called by the runtime: an agent is Ready without the runtime's hooks, too. */
+export async function connectedAgent({ timeoutMs = 90_000 } = {}): Promise<Agent> {
+  return waitFor(
+    'the runtime calls the agent',
+    async () => {
+      const agent = await readyAgent();
+      return (await metricsOf(agent)).sum('nri_connected') === 1 && agent;
+    },
+    { timeoutMs },
+  );
+}
+
 async function findReady(): Promise<Agent | undefined> {
   const pods = listAt(await kubectlJson(['get', 'pods', '-n', AGENT_NAMESPACE, '-l', SELECTOR]), 'items');
   const pod = pods.find((candidate) => at(candidate, 'metadata', 'deletionTimestamp') === undefined);
