@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -38,6 +39,14 @@ export function linkInto(folder: string, source: string, extra: Readonly<Record<
     if (!links.has(name)) rmSync(join(folder, name), { recursive: true, force: true });
   }
   for (const [name, path] of links) linkFile(join(folder, name), path);
+}
+
+/** Links every file of a folder into another one, in the place of what is there under its name. */
+export function linkFilesOf(folder: string, into: string): void {
+  for (const name of readdirSync(folder)) {
+    rmSync(join(into, name), { force: true });
+    linkSync(join(folder, name), join(into, name));
+  }
 }
 
 /** Makes `link` point to `target`, in place of whatever it was; nobody sees it missing. */

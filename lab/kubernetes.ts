@@ -1,6 +1,5 @@
-import { linkSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { builtInto, countEntries, keyOf } from './cache.ts';
+import { builtInto, countEntries, keyOf, linkFilesOf } from './cache.ts';
 import { goBuild } from './go-build.ts';
 import { cacheDirectory } from './paths.ts';
 import { step } from './progress.ts';
@@ -44,11 +43,8 @@ export async function ensureOtherKubernetes(
   );
   const bin = otherKubernetesBin(minor, base.key);
   await builtInto(bin, async (directory) => {
-    for (const name of readdirSync(base.bin)) linkSync(join(base.bin, name), join(directory, name));
-    for (const name of readdirSync(built)) {
-      rmSync(join(directory, name), { force: true });
-      linkSync(join(built, name), join(directory, name));
-    }
+    linkFilesOf(base.bin, directory);
+    linkFilesOf(built, directory);
   });
   return bin;
 }

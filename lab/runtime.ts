@@ -1,6 +1,6 @@
-import { linkSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { builtInto, keyOf } from './cache.ts';
+import { builtInto, keyOf, linkFilesOf } from './cache.ts';
 import { type DebianPackage, unpackDebianPackages } from './debian-packages.ts';
 import { goBuild } from './go-build.ts';
 import { cacheDirectory, containerdSocket, criDockerdSocket } from './paths.ts';
@@ -47,13 +47,10 @@ export async function ensureOtherRuntime(
   await builtInto(own, (directory) => fetchAndBuild(runtime, directory));
   const bin = otherRuntimeBin(runtime, base.key);
   await builtInto(bin, async (directory) => {
-    for (const name of readdirSync(base.bin)) linkSync(join(base.bin, name), join(directory, name));
+    linkFilesOf(base.bin, directory);
     // The real runc is called by the one that stands before it: lab/cri-dockerd/runc.
     if (runtime === 'docker') renameSync(join(directory, 'runc'), join(directory, 'runc.real'));
-    for (const name of readdirSync(own)) {
-      rmSync(join(directory, name), { force: true });
-      linkSync(join(own, name), join(directory, name));
-    }
+    linkFilesOf(own, directory);
   });
   return bin;
 }

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type ControllerError, type ErrorCode, isControllerError } from '../../errors.ts';
 import type { SandboxRuntime } from '../sandbox.ts';
 import { createCriRuntime } from './client.ts';
 import { type FakeRuntime, type FakeSandbox, startFakeRuntime, type Trouble } from './fake-runtime.ts';
 import { findCriSocket } from './find-socket.ts';
 import { NamespaceMode } from './gen/api_pb.ts';
+import { failureOf, says } from '../../../test/support/failures.ts';
 
 const cleanUp: (() => Promise<unknown> | void)[] = [];
 
@@ -253,17 +253,4 @@ async function folder(): Promise<string> {
 
 function refuse(code: Code, message: string): Trouble {
   return () => Promise.reject(new ConnectError(message, code));
-}
-
-async function failureOf(act: Promise<unknown>): Promise<ControllerError> {
-  const error: unknown = await act.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!isControllerError(error)) throw new Error('no ControllerError was thrown', { cause: error });
-  return error;
-}
-
-function says(code: ErrorCode, message: RegExp) {
-  return { code, message: expect.stringMatching(message) };
 }

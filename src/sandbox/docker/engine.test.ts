@@ -3,9 +3,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type ControllerError, type ErrorCode, isControllerError } from '../../errors.ts';
 import { ANSWER_BYTES_MAX, createDockerEngine, type DockerEngine } from './engine.ts';
 import { type EngineTrouble, type FakeContainer, startFakeEngine } from './fake-engine.ts';
+import { failureOf, says } from '../../../test/support/failures.ts';
 
 const ID = `${'6823b820e4ba'.repeat(5)}3a9b`;
 const cleanUp: (() => Promise<unknown> | void)[] = [];
@@ -198,17 +198,4 @@ async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'docker-engine-'));
   cleanUp.push(() => rm(path, { recursive: true }));
   return path;
-}
-
-async function failureOf(act: Promise<unknown>): Promise<ControllerError> {
-  const error: unknown = await act.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!isControllerError(error)) throw new Error('no ControllerError was thrown', { cause: error });
-  return error;
-}
-
-function says(code: ErrorCode, message: RegExp) {
-  return { code, message: expect.stringMatching(message) };
 }
