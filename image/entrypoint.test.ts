@@ -17,6 +17,15 @@ describe('how the image starts Node', () => {
     expect(flags).toContain('--disable-sigusr1');
   });
 
+  it('is without optimising compilers, which take more memory than they save time', () => {
+    const isOptimized =
+      'const f = (n) => n + 1; for (let i = 0; i < 1e6; i += 1) f(i); console.log(%GetOptimizationStatus(f) & 16)';
+    const options = { env: imageEnvironment(), encoding: 'utf8' } as const;
+    const allow = ['--allow-natives-syntax', '--eval', isOptimized];
+    expect(execFileSync(process.execPath, [...flags, ...allow], options)).toBe('0\n');
+    expect(execFileSync(process.execPath, allow, options)).toBe('16\n');
+  });
+
   it('is with one arena of malloc', () => {
     expect(imageEnvironment()).toMatchObject({ MALLOC_ARENA_MAX: '1' });
   });
