@@ -17,7 +17,10 @@ const SYSCTLS = [
   'kernel/keys/root_maxkeys',
   'kernel/keys/root_maxbytes',
   'net/netfilter/nf_conntrack_max',
+  'fs/inotify/max_user_instances',
 ] as const;
+/** Each sidecar takes some, all as one user: with the kernel's 128 the proxies of some 40 pods use them up, and the next ones crash. */
+const INOTIFY_INSTANCES = '1024';
 
 /** The present values of everything in /proc/sys that the lab changes. */
 export function readSysctls(): Record<string, string> {
@@ -31,6 +34,11 @@ export function restoreSysctls(values: Readonly<Record<string, string>>): void {
     if (existsSync(join('/proc/sys', name)) && readFileSync(join('/proc/sys', name), 'utf8').trim() !== value)
       setSysctl(name, value);
   }
+}
+
+/** What a node with many pods needs of its kernel. */
+export function raiseNodeLimits(): void {
+  setSysctl('fs/inotify/max_user_instances', INOTIFY_INSTANCES);
 }
 
 /** The bridge with the node's addresses: kubelet wants to find its address on an interface before it starts. */

@@ -17,7 +17,14 @@ import { apply, kubectl, waitAvailable } from './kubectl.ts';
 import { LabError } from './lab-error.ts';
 import { writeConfigs } from './node-config.ts';
 import { containerd, kubelet, kubeProxy, socketAnswers } from './node-daemons.ts';
-import { makeBridge, readSysctls, sharedFolders, shareFolder, unsharedFolders } from './node-network.ts';
+import {
+  makeBridge,
+  raiseNodeLimits,
+  readSysctls,
+  sharedFolders,
+  shareFolder,
+  unsharedFolders,
+} from './node-network.ts';
 import { readOwner, refuseOthers, writeOwner } from './owner.ts';
 import { BUILD_PACKAGES, ensureParts, LAB_PACKAGES, partsAreCached, type Parts } from './parts.ts';
 import {
@@ -159,6 +166,7 @@ async function own({ mode, kubernetes, runtime }: UpOptions, continued: boolean)
 async function prepareNode(parts: Parts, runtime: Runtime): Promise<void> {
   await step('bridge, guard and certificates', async () => {
     makeCgroups();
+    raiseNodeLimits();
     await makeBridge();
     // The guard stays as it is while it is there: its counters are a test's witness.
     if (!(await remainingTables()).includes(`inet ${network.guardTable}`)) await makeGuard();
