@@ -2,13 +2,23 @@ import { kill } from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Agent, connectedAgent, metricsOf } from '../test/support/cluster-agent.ts';
 import { waitFor } from '../test/support/cluster.ts';
+import {
+  PACE_MS,
+  type PacedStart,
+  STOPPED,
+  STOPPED_MS,
+  STOPPED_PODS,
+  startsOf,
+  type Stop,
+  type Stopped,
+  UNDISTURBED,
+} from './agent-stopped-result.ts';
 import { removePod, type StoredPod } from './cluster/api.ts';
 import { firstLine } from './cluster/container-log.ts';
 import { count } from './cluster/counts.ts';
 import type { EnvironmentName } from './cluster/environment.ts';
 import { createStartPod, startOne } from './cluster/start-pods.ts';
 import type { Context } from './question.ts';
-import type { Result } from './result.ts';
 import { spread } from './spread.ts';
 
 /**
@@ -16,69 +26,51 @@ import { spread } from './spread.ts';
  * them pay? The same pods at the same pace with an undisturbed agent, in turn; all stay until the last one has started, because to end them
  * takes as much of a small machine as to start them. Then: is the agent back by itself?
  */
-const PODS = count('stopped-pods', { usual: 16, full: 50 });
 const ROUNDS = count('stopped-rounds', { usual: 1, full: 2 });
-const STOPPED_MS = 30_000;
-/** The last pod begins so long before the agent goes on: all of its start is in that time. */
-const LAST_BEFORE_MS = 3_000;
 const BACK_TIMEOUT_MS = 120_000;
 const STARTED_TIMEOUT_MS = 60_000;
-/** Kubelet and the runtime clean up behind the API object. */
-const CLEANED_MS = 3_000;
-const [UNDISTURBED, STOPPED] = ['undisturbed', 'agent stopped'] as const;
-const RATIO = 'unmeshed while the agent stands still over undisturbed';
+/** The kernel goes on for about a minute to destroy the namespaces and cgroups of 50 pods, which doubles the times of pods meanwhile. */
+const CLEANED_MS = 1_000 * count('stopped-clean-s', { usual: 10, full: 60 });
 
 /** Where the runtime calls the agent. */
 export const STOPPED_ENVIRONMENT: EnvironmentName = 'NRI';
 
-export interface Stopped {
-  readonly undisturbedMs: readonly number[];
-  readonly stoppedMs: readonly number[];
-  /** One for each time the agent was stopped. */
-  readonly times: readonly Stop[];
-}
-
-/** How long the agent stood still, and what it took to be back. */
-interface Stop {
-  readonly seconds: number;
-  /** From SIGCONT until it is Ready and called by the runtime again. */
-  readonly backMs: number;
-  /** Kubelet's liveness probe may have ended it meanwhile. */
-  readonly restarted: boolean;
-  /** A mesh pod afterwards: captured, or it would not have started. */
-  readonly meshPodMs: number;
-}
-
 /** In the environment `STOPPED_ENVIRONMENT`; the rounds that there is time for. */
 export async function measureStopped(ctx: Pick<Context, 'say'>, over: AbortSignal): Promise<Stopped> {
   const undisturbedMs: number[] = [];
-  const stoppedMs: number[] = [];
+  const stopped: PacedStart[] = [];
   const times: Stop[] = [];
-  const undisturbed = async (pods: StoredPod[]) => void undisturbedMs.push(...(await pacedStarts(pods)));
-  const stopped = async (pods: StoredPod[]) => {
-    times.push(await whileStopped(async () => void stoppedMs.push(...(await pacedStarts(pods)))));
+  const runUndisturbed = async (pods: StoredPod[]) => {
+    undisturbedMs.push(...(await pacedStarts(pods)).map(({ startMs }) => startMs));
   };
-  const runs = [undisturbed, stopped];
+  const runStopped = async (pods: StoredPod[]) => {
+    times.push(await whileStopped(async () => void stopped.push(...(await pacedStarts(pods)))));
+  };
+  const runs = [runUndisturbed, runStopped];
   for (let round = 0; round < ROUNDS && !over.aborted; round += 1) {
     for (const run of round % 2 === 0 ? runs : runs.toReversed()) {
       if (over.aborted) break;
       const pods: StoredPod[] = [];
-      await run(pods).finally(() => removeAll(pods));
+      try {
+        await run(pods);
+      } finally {
+        await removeAll(pods);
+      }
     }
-    ctx.say(`unmeshed pods: ${line(UNDISTURBED, undisturbedMs)}; ${line(STOPPED, stoppedMs)}`);
+    ctx.say(`unmeshed pods: ${line(UNDISTURBED, undisturbedMs)}; ${line(STOPPED, startsOf(stopped))}`);
   }
-  return { undisturbedMs, stoppedMs, times };
+  return { undisturbedMs, stopped, times };
 }
 
 /** One after another begins, whether or not those before are there yet. They go on, and are added to `pods`. */
-async function pacedStarts(pods: StoredPod[]): Promise<readonly number[]> {
-  const paceMs = (STOPPED_MS - LAST_BEFORE_MS) / PODS;
-  const starts = Array.from({ length: PODS }, async (_, index) => {
-    await delay(index * paceMs);
+async function pacedStarts(pods: StoredPod[]): Promise<readonly PacedStart[]> {
+  const starts = Array.from({ length: STOPPED_PODS }, async (_, index) => {
+    const begunAfterMs = index * PACE_MS;
+    await delay(begunAfterMs);
     const pod = await createStartPod({ kind: 'plain', environment: STOPPED_ENVIRONMENT, args: ['echo'] });
     pods.push(pod);
     const { takenAtMs } = await firstLine(pod, 'app', STARTED_TIMEOUT_MS);
-    return takenAtMs - pod.requestedAtMs;
+    return { begunAfterMs, startMs: takenAtMs - pod.requestedAtMs };
   });
   return Promise.all(starts);
 }
@@ -125,33 +117,6 @@ function goOn(pid: number): void {
 
 async function connectionsOf(agent: Agent): Promise<number> {
   return (await metricsOf(agent)).sum('nri_connections_total', { result: 'connected' });
-}
-
-export function stoppedResult(ctx: Pick<Context, 'result'>, { undisturbedMs, stoppedMs, times }: Stopped): Result {
-  const compared = undisturbedMs.length > 0 && stoppedMs.length > 0;
-  const listed = (values: readonly number[]) => values.map((value) => value.toFixed(0)).join(', ');
-  const slower = spread(stoppedMs).max - spread(undisturbedMs).max;
-  return ctx.result({
-    slug: 'agent-stopped',
-    title: 'The agent stands still: unmeshed pod created → first line of the application, NRI',
-    unit: 'ms',
-    series: [
-      { name: UNDISTURBED, values: undisturbedMs },
-      { name: STOPPED, values: stoppedMs, note: 'SIGSTOP before the first of them begins' },
-    ],
-    facts: {
-      'pods each time': `${PODS}, one begun every ${Math.round((STOPPED_MS - LAST_BEFORE_MS) / PODS)} ms`,
-      'how long containerd waits for a plugin':
-        '2 s for one answer (plugin_request_timeout), under a lock for all pods of the node; then it drops the plugin, and calls nobody until the plugin connects anew',
-      'the agent stood still, s': times.map(({ seconds }) => seconds.toFixed(1)).join(', '),
-      ...(compared ? { 'slowest pod, ms more than the slowest undisturbed one': slower } : {}),
-      'back by itself after SIGCONT: Ready, and called by the runtime, ms': listed(times.map(({ backMs }) => backMs)),
-      "of these, ended meanwhile by kubelet's liveness probe": times.filter(({ restarted }) => restarted).length,
-      'a mesh pod right after that, ms': listed(times.map(({ meshPodMs }) => meshPodMs)),
-    },
-    ratios: compared ? [{ label: RATIO, of: STOPPED, over: UNDISTURBED }] : [],
-    targets: compared ? [{ what: RATIO, ratio: RATIO, atMost: 1.05 }] : [],
-  });
 }
 
 function line(name: string, values: readonly number[]): string {

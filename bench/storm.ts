@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { kubectl } from '../test/support/cluster.ts';
-import { measureStopped, type Stopped, STOPPED_ENVIRONMENT, stoppedResult } from './agent-stopped.ts';
+import { type Stopped, stoppedResult } from './agent-stopped-result.ts';
+import { measureStopped, STOPPED_ENVIRONMENT } from './agent-stopped.ts';
 import { call, type StoredPod } from './cluster/api.ts';
 import { firstLine } from './cluster/container-log.ts';
 import { budgetMinutes, count, isFull } from './cluster/counts.ts';
