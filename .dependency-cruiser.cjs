@@ -1,6 +1,6 @@
 /**
  * Import direction: the path of a pod, left to right (docs: ARCHITECTURE.md). A folder may import what it lists, and the leaves beside the folders:
- * src/errors.ts, src/cut-text.ts, src/address.ts.
+ * src/errors.ts, src/cut-text.ts, src/address.ts, src/text-within.ts.
  * Pure folders import no effect. Only commands/ sees both ends; nothing imports commands/ or main.ts.
  */
 const allowed = {
@@ -39,7 +39,7 @@ const directionRules = Object.entries(allowed).map(([folder, imports]) => ({
     path: '^src/',
     pathNot: [
       `^src/${folder}/${within(folder).map((name) => `(?!${name.slice(folder.length + 1)}/)`).join('')}`,
-      '^src/(errors|cut-text|address)\\.ts$',
+      '^src/(errors|cut-text|address|text-within)\\.ts$',
       ...imports.map((name) => `^src/${name}[/.]`),
     ],
   },

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ControllerError, isControllerError } from '../errors.ts';
+import { textWithin } from '../text-within.ts';
 import { type Asked, statusError, unavailable } from './api-errors.ts';
 import { type Connections, createConnections } from './connections.ts';
 import type { Credentials } from './credentials.ts';
@@ -111,21 +112,12 @@ function typed(request: ApiRequest, error: unknown): ControllerError {
 }
 
 async function readWhole(request: ApiRequest, response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
-    bytes += buffer.length;
-    if (bytes > BODY_BYTES_MAX) {
-      response.destroy();
-      throw new ControllerError(
-        'ApiReply',
-        `${request.verb} ${request.resource}: the API server sent more than ${BODY_BYTES_MAX} bytes`,
-      );
-    }
-    chunks.push(buffer);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  const text = await textWithin(response, BODY_BYTES_MAX);
+  if (text !== undefined) return text;
+  throw new ControllerError(
+    'ApiReply',
+    `${request.verb} ${request.resource}: the API server sent more than ${BODY_BYTES_MAX} bytes`,
+  );
 }
 
 /** Lets an answer pass that nobody reads: only then is its connection free for the next request. */

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request } from 'node:http';
 import { ControllerError, isControllerError } from '../../errors.ts';
+import { textWithin } from '../../text-within.ts';
 import { readContainer, readProblem, type EngineContainer } from './engine-answer.ts';
 import { engineFailure } from './engine-failure.ts';
 
@@ -78,18 +79,9 @@ function get(socketPath: string, path: string, signal: AbortSignal): Promise<Inc
 }
 
 async function readBounded(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
-    bytes += buffer.length;
-    if (bytes > ANSWER_BYTES_MAX) {
-      response.destroy();
-      throw new ControllerError('RuntimeReply', `Docker's answer is larger than ${ANSWER_BYTES_MAX} bytes`, {
-        hint: 'Check --docker-socket.',
-      });
-    }
-    chunks.push(buffer);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  const text = await textWithin(response, ANSWER_BYTES_MAX);
+  if (text !== undefined) return text;
+  throw new ControllerError('RuntimeReply', `Docker's answer is larger than ${ANSWER_BYTES_MAX} bytes`, {
+    hint: 'Check --docker-socket.',
+  });
 }
