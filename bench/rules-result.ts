@@ -53,7 +53,16 @@ export function describeRules({ samples, spawned, outcomes, facts }: Seen): Meas
         at: 'p50',
         atMost: 1,
       },
-      { what: 'best spawned way over ours, back to back', ratio: ratios[0]?.label ?? '', atLeast: 30 },
+      {
+        what: 'best spawned way over ours, back to back, which also proves',
+        ratio: ratios[0]?.label ?? '',
+        atLeast: 30,
+      },
+      {
+        what: 'best spawned way over our transaction, neither with a proof',
+        ratio: ratios[2]?.label ?? '',
+        atLeast: 30,
+      },
     ],
     tables: [stagesTable(outcomes), cpuTable(samples)],
     facts: {
