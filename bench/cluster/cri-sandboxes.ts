@@ -2,6 +2,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { cgroupName, containerdSocket } from '../../lab/paths.ts';
+import { at, textAt } from '../../test/support/cluster.ts';
 import type { StoredPod } from './api.ts';
 
 /**
@@ -40,9 +41,13 @@ export function createSandboxMaker(socketPath: string = containerdSocket): Sandb
   };
 }
 
-/** PodSandboxConfig: metadata 1, hostname 2, labels 6, linux 8 { cgroup_parent 1, security_context 2 }. */
-function config({ name, namespace, uid }: StoredPod): (writer: BinaryWriter) => void {
+/**
+ * PodSandboxConfig: metadata 1, hostname 2, labels 6, annotations 7, linux 8 { cgroup_parent 1, security_context 2 }. With the pod's own
+ * labels and annotations, as kubelet gives them: the runtime's hook tells by them whether a pod may be ours.
+ */
+function config({ name, namespace, uid, object }: StoredPod): (writer: BinaryWriter) => void {
   const labels = {
+    ...textsAt(object, 'metadata', 'labels'),
     'io.kubernetes.pod.name': name,
     'io.kubernetes.pod.namespace': namespace,
     'io.kubernetes.pod.uid': uid,
@@ -54,17 +59,22 @@ function config({ name, namespace, uid }: StoredPod): (writer: BinaryWriter) => 
       text(metadata, 3, namespace);
     });
     text(writer, 2, name);
-    for (const [key, value] of Object.entries(labels)) {
-      sub(writer, 6, (entry) => {
-        text(entry, 1, key);
-        text(entry, 2, value);
-      });
-    }
+    texts(writer, 6, labels);
+    texts(writer, 7, textsAt(object, 'metadata', 'annotations'));
     sub(writer, 8, (linux) => {
       text(linux, 1, CGROUP_PARENT);
       sub(linux, 2, () => undefined);
     });
   };
+}
+
+function texts(writer: BinaryWriter, field: number, map: Readonly<Record<string, string>>): void {
+  for (const [key, value] of Object.entries(map)) {
+    sub(writer, field, (entry) => {
+      text(entry, 1, key);
+      text(entry, 2, value);
+    });
+  }
 }
 
 function message(fill: (writer: BinaryWriter) => void): Uint8Array {
@@ -81,6 +91,12 @@ function sub(writer: BinaryWriter, field: number, fill: (writer: BinaryWriter) =
 
 function text(writer: BinaryWriter, field: number, value: string): void {
   writer.tag(field, WireType.LengthDelimited).string(value);
+}
+
+/** What stands at a path of JSON, as names and texts. */
+function textsAt(value: unknown, ...path: readonly string[]): Readonly<Record<string, string>> {
+  const found = at(value, ...path) ?? {};
+  return Object.fromEntries(Object.keys(found).map((key) => [key, textAt(found, key)]));
 }
 
 /** Field 1 of a reply, which is a text; empty if there is none. */
