@@ -41,7 +41,7 @@ export async function measureStopped(ctx: Pick<Context, 'say'>, over: AbortSigna
   const stopped: PacedStart[] = [];
   const times: Stop[] = [];
   const runUndisturbed = async (pods: StoredPod[]) => {
-    undisturbedMs.push(...(await pacedStarts(pods)).map(({ startMs }) => startMs));
+    undisturbedMs.push(...startsOf(await pacedStarts(pods)));
   };
   const runStopped = async (pods: StoredPod[]) => {
     times.push(await whileStopped(async () => void stopped.push(...(await pacedStarts(pods)))));
