@@ -21,9 +21,9 @@ export interface Arrival {
   readonly herd: Herd;
   /** How long the server was left alone before it was started again. */
   readonly pauseMs: number;
-  /** From the last moment the server was there until it was again: the pause, and the time it takes to start. */
+  /** From the last moment the server was there until it says that it is ready again: the pause, and the time it takes to start. */
   readonly awayMs: number;
-  /** From the moment it could be used: its own start is not a part. */
+  /** Of a killed one that was started again, its own start is a part: some are back before it says that it is ready. */
   readonly serverCpuSeconds: number;
   /** Of all agents together: in a cluster it is spent on as many machines. */
   readonly agentsCpuSeconds: number;
@@ -47,19 +47,22 @@ export async function coldStart(
   return observed('first start', { cpuFromSeconds, fromMs: startMs, pauseMs: 0, awayMs: 0, markedAtMs: undefined });
 }
 
-/** The API server is killed, stays away, and comes back: the only one there is, so everybody waits for it. */
+/**
+ * The API server is killed, stays away, and is started again: the only one there is, so everybody waits for it. Counted from its start, not
+ * from when it says that it is ready: beside a herd on the same cores that comes late, when most are back.
+ */
 export async function outage(server: ApiServer, crew: Crew, pauseMs: number): Promise<Arrival> {
   const observed = await observe(server, crew);
   const goneMs = monotonicMs();
   await server.kill();
   await delay(pauseMs);
+  const fromMs = monotonicMs();
   await server.start();
   const readyMs = monotonicMs();
-  const { cpuSeconds: cpuFromSeconds } = usageOf(server.pid());
   const markedAtMs = await mark(server.admin, `outage-${readyMs}`);
   return observed('API server killed', {
-    cpuFromSeconds,
-    fromMs: readyMs,
+    cpuFromSeconds: 0,
+    fromMs,
     pauseMs,
     awayMs: readyMs - goneMs,
     markedAtMs,

@@ -3,7 +3,7 @@ import { herdOf, sumByKind } from './herd.ts';
 
 const nothing = { openedMs: [], requests: [], troubles: {} };
 
-it('tells when each agent was there for good, counted from the moment the server could be used', () => {
+it('tells when each agent was there for good, counted from the moment the server was there', () => {
   const herd = herdOf({ ...nothing, openedMs: [1_000, 1_250, 900] }, 1_000);
 
   expect(herd.syncedMs).toStrictEqual([0, 250, -100]);

@@ -1,8 +1,8 @@
 import { type CrewReport, type RequestCount, SLOT_MS } from './protocol.ts';
 
-/** How a crowd of agents came (back) to an API server. Times are milliseconds after it could be used. */
+/** How a crowd of agents came (back) to an API server. Times are milliseconds after it was there, or was started again. */
 export interface Herd {
-  /** By agent: when both of its watches were open for good; negative for one that was there before the server said it was ready. */
+  /** By agent: when both of its watches were open for good. */
   readonly syncedMs: readonly number[];
   /** Of agents one of whose watches was not open at the end. */
   readonly lost: number;
