@@ -20,9 +20,9 @@ import type { Result } from './result.ts';
  * to the node; their sandboxes are made in the real runtime with real network namespaces; no container runs in them. To the agent there is
  * no difference: it watches, matches, enters, proves, marks and reports.
  */
-const LEVELS = [0, 50, 110].map((pods) => Math.min(pods, count('agent-pods', { usual: 110, full: 110 })));
-const REST_MS = 1_000 * count('agent-rest-s', { usual: 5, full: 60 });
-const CHURN_PODS = count('churn', { usual: 200, full: 10_000 });
+const LEVELS = [0, 50, 110].map((pods) => Math.min(pods, count('agent-pods')));
+const REST_MS = 1_000 * count('agent-rest-s');
+const CHURN_PODS = count('churn');
 const SETTLE_MS = isFull ? 10_000 : 5_000;
 const NAMESPACE = 'pnc-bench-agent';
 

@@ -14,10 +14,9 @@ import {
   UNDISTURBED,
 } from './agent-stopped-result.ts';
 import { removePod, type StoredPod } from './cluster/api.ts';
-import { firstLine } from './cluster/container-log.ts';
 import { count } from './cluster/counts.ts';
 import type { EnvironmentName } from './cluster/environment.ts';
-import { createStartPod, startOne } from './cluster/start-pods.ts';
+import { createStartPod, firstLineStartMs, startOne } from './cluster/start-pods.ts';
 import type { Context } from './question.ts';
 import { spread } from './spread.ts';
 
@@ -26,11 +25,11 @@ import { spread } from './spread.ts';
  * them pay? The same pods at the same pace with an undisturbed agent, in turn; all stay until the last one has started, because to end them
  * takes as much of a small machine as to start them. Then: is the agent back by itself?
  */
-const ROUNDS = count('stopped-rounds', { usual: 1, full: 2 });
+const ROUNDS = count('stopped-rounds');
 const BACK_TIMEOUT_MS = 120_000;
 const STARTED_TIMEOUT_MS = 60_000;
 /** The kernel goes on for about a minute to destroy the namespaces and cgroups of 50 pods, which doubles the times of pods meanwhile. */
-const CLEANED_MS = 1_000 * count('stopped-clean-s', { usual: 10, full: 60 });
+const CLEANED_MS = 1_000 * count('stopped-clean-s');
 
 /** Where the runtime calls the agent. */
 export const STOPPED_ENVIRONMENT: EnvironmentName = 'NRI';
@@ -69,8 +68,7 @@ async function pacedStarts(pods: StoredPod[]): Promise<readonly PacedStart[]> {
     await delay(begunAfterMs);
     const pod = await createStartPod({ kind: 'plain', environment: STOPPED_ENVIRONMENT, args: ['echo'] });
     pods.push(pod);
-    const { takenAtMs } = await firstLine(pod, 'app', STARTED_TIMEOUT_MS);
-    return { begunAfterMs, startMs: takenAtMs - pod.requestedAtMs };
+    return { begunAfterMs, startMs: await firstLineStartMs(pod, STARTED_TIMEOUT_MS) };
   });
   return Promise.all(starts);
 }

@@ -16,9 +16,9 @@ import type { Result } from './result.ts';
  * Each pod dials an address of its own; the host's bridge, where nothing may arrive, is the witness. Pods that nothing captures come
  * first: a witness that does not see each of those has nothing to say about the others.
  */
-const PODS = count('escapes', { usual: 30, full: 1_000 });
+const PODS = count('escapes');
 /** Of the ways that promise nothing, or no more than another one. */
-const OTHER_PODS = Math.min(PODS, count('escapes-others', { usual: 30, full: 1_000 }));
+const OTHER_PODS = Math.min(PODS, count('escapes-others'));
 const CONTROL_PODS = Math.min(PODS, 40);
 const PARALLEL = 8;
 const HOGS = 3;

@@ -18,7 +18,7 @@ export const manyAgents: Question = {
   run: measure,
 };
 
-const NODES_MAX = count('scale-nodes', { usual: 1_000, full: 3_000 });
+const NODES_MAX = count('scale-nodes');
 const SIZES = [300, 1_000, 2_000];
 /** With 2,000 nodes: 1.4 of a kube-apiserver, 1 of all agents, 0.25 of etcd. While one API server takes over from another there are two. */
 const MIB_PER_NODE = 4.5;

@@ -13,8 +13,8 @@ import { spread } from './spread.ts';
  * environment no mesh, floor and mesh in turn, so that a machine that slows down slows all of them. Environments in blocks, forth and back,
  * because Istio has to be installed anew between two of them.
  */
-const ROUNDS = count('start-rounds', { usual: 2, full: 6 });
-const PODS = count('start-pods', { usual: 3, full: 20 });
+const ROUNDS = count('start-rounds');
+const PODS = count('start-pods');
 /** genericPlegRelistPeriod of kubelet (pkg/kubelet/kubelet.go). */
 const KUBELET_LOOKS_EVERY_MS = 1_000;
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;

@@ -2,8 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { kubectl } from '../test/support/cluster.ts';
 import { type Stopped, stoppedResult } from './agent-stopped-result.ts';
 import { measureStopped, STOPPED_ENVIRONMENT } from './agent-stopped.ts';
-import { call, type StoredPod } from './cluster/api.ts';
-import { firstLine } from './cluster/container-log.ts';
+import { call } from './cluster/api.ts';
 import { budgetMinutes, count, isFull } from './cluster/counts.ts';
 import { measuringTime } from './cluster/measuring-time.ts';
 import { createStage, type EnvironmentName } from './cluster/environment.ts';
@@ -11,8 +10,10 @@ import {
   createStartNamespaces,
   createStartPod,
   deleteStartNamespaces,
+  firstLineStartMs,
   namespaceOf,
   type PodKind,
+  type Started,
   startOne,
 } from './cluster/start-pods.ts';
 import type { Context, Question } from './question.ts';
@@ -22,8 +23,9 @@ import type { Result } from './result.ts';
  * Many mesh pods at once: when is the last one Ready, and how do unmeshed pods start meanwhile? The floor is in it as a storm of its own:
  * what so many Envoys cost this machine is not the capture's doing. And how do unmeshed pods start while the agent stands still?
  */
-const PODS = count('storm', { usual: 30, full: 60 });
-const QUIET_PODS = count('storm-quiet', { usual: 8, full: 20 });
+const PODS = count('storm');
+const QUIET_PODS = count('storm-quiet');
+const UNMESHED_EVERY_MS = 5_000;
 const READY_TIMEOUT_MS = 420_000;
 const LABEL = 'bench-storm';
 
@@ -110,21 +112,22 @@ async function weather({ name, kind, environment }: Storm): Promise<Weathered> {
     .then(() => performance.now() - beganMs)
     .finally(() => over.abort());
   const [allReadyMs, unmeshedMs] = await Promise.all([ready, unmeshed]);
-  const startsMs = await Promise.all(pods.map(startOf));
+  const startsMs = await Promise.all(pods.map((pod) => firstLineStartMs(pod, 10_000)));
   await endAll(namespace);
   return { name, startsMs, unmeshedMs, allReadyMs };
 }
 
-/** One unmeshed pod after another; one that began in the storm counts. */
+/** Unmeshed pods at a fixed pace, whether or not the last one is there: one after another there would be few, for some take as long as the storm. */
 async function startsUntil(over: AbortSignal, environment: EnvironmentName): Promise<readonly number[]> {
-  const starts: number[] = [];
-  while (!over.aborted) starts.push((await startOne('plain', environment)).startMs);
-  return starts;
-}
-
-async function startOf(pod: StoredPod): Promise<number> {
-  const { takenAtMs } = await firstLine(pod, 'app', 10_000);
-  return takenAtMs - pod.requestedAtMs;
+  const starts: Promise<Started>[] = [];
+  while (!over.aborted) {
+    const start = startOne('plain', environment);
+    // What fails is told at the end; until then nobody waits for it.
+    start.catch(() => undefined);
+    starts.push(start);
+    await delay(UNMESHED_EVERY_MS, undefined, { signal: over }).catch(() => undefined);
+  }
+  return (await Promise.all(starts)).map(({ startMs }) => startMs);
 }
 
 async function endAll(namespace: string): Promise<void> {
@@ -152,7 +155,7 @@ function resultOf(ctx: Context, quietMs: readonly number[], weathered: readonly 
     ],
     facts: {
       'pods at once': PODS,
-      'unmeshed pods': 'one after another, from the request to the first instruction; quiet: before the first storm',
+      'unmeshed pods': `one every ${UNMESHED_EVERY_MS / 1_000} s, from the request to the first instruction; quiet: one after another, before the first storm`,
       ...(isFull ? {} : { 'left out': 'istio-cni, ours without NRI and ours without a gate: with BENCH_FULL=1' }),
       'first line': "the runtime's clock when it took the line; under load some ms later than it was written",
     },

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { COUNTS } from '../bench/cluster/counts.ts';
 import { CAPTURE_ANNOTATION, MESSAGE_ANNOTATION, STATUS_ANNOTATION } from '../src/agent/report.ts';
 import { GID_ANNOTATION, UID_ANNOTATION } from '../src/capture/identity.ts';
 import { ARGUMENTS_ANNOTATION } from '../src/capture/carried-arguments.ts';
@@ -74,6 +75,16 @@ export function generatedTables(): Readonly<Record<string, string>> {
         metric.type,
         metric.labels.map((label) => `\`${label}\``).join(', '),
         metric.help,
+      ]),
+    ),
+    'docs/performance.md': markdown(
+      ['count', 'question', 'what', 'usual', 'full'],
+      Object.entries(COUNTS).map(([name, { of, what, usual, full }]) => [
+        `\`${name}\``,
+        of,
+        what,
+        usual.toLocaleString('en'),
+        full.toLocaleString('en'),
       ]),
     ),
   };

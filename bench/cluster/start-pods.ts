@@ -10,7 +10,7 @@ import {
   textAt,
 } from '../../test/support/cluster.ts';
 import { createPod, readPod, removePod, type StoredPod } from './api.ts';
-import { firstInstructionAtMs } from './container-log.ts';
+import { firstInstructionAtMs, firstLine } from './container-log.ts';
 import { type EnvironmentName, ENVIRONMENTS } from './environment.ts';
 
 /** No sidecar; a sidecar and nothing that captures, which is as fast as any mesh pod can start; a captured pod. */
@@ -59,6 +59,12 @@ export async function startOne(kind: PodKind, environment: EnvironmentName): Pro
   const captureMs = pod.namespace === OUR_NAMESPACE ? await reportedCaptureMs(pod) : undefined;
   await removePod(pod);
   return { startMs: atMs - pod.requestedAtMs, captureMs };
+}
+
+/** From the request to the application's first line, by the runtime's clock when it took the line; for a pod that lives on and says nothing else. */
+export async function firstLineStartMs(pod: StoredPod, timeoutMs: number): Promise<number> {
+  const { takenAtMs } = await firstLine(pod, 'app', timeoutMs);
+  return takenAtMs - pod.requestedAtMs;
 }
 
 async function reportedCaptureMs(pod: StoredPod): Promise<number | undefined> {
