@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Result } from '../result.ts';
+import { loadResults, type Result } from '../result.ts';
 import { linearAxis, logAxis } from './axis.ts';
 import { ecdfPlot, linesPlot } from './curves.ts';
 import { formatNumber } from './format.ts';
@@ -92,6 +92,18 @@ describe('the page', () => {
     expect(plotsOf(empty)).toEqual([]);
     expect(page(empty).filter((line) => line.startsWith('!'))).toEqual([]);
   });
+});
+
+describe('what is kept', () => {
+  /** A picture is 900 px wide and does not wrap its title. */
+  const TITLE_CHARACTERS_MAX = 95;
+
+  it.each(loadResults().map(({ question, slug, title }) => [`${question}-${slug}`, title]))(
+    'has a title that fits into its picture: %s',
+    (_, title) => {
+      expect(title?.length).toBeLessThanOrEqual(TITLE_CHARACTERS_MAX);
+    },
+  );
 });
 
 describe('the summary in a document', () => {

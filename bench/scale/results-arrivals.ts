@@ -8,7 +8,7 @@ export function synced(stages: readonly Stage[]): Measured {
   const last = stages.at(-1)?.nodes;
   return {
     slug: 'synced',
-    title: 'From the moment the API server is there, or is started again, until an agent has both of its watches open',
+    title: 'API server there, or started again → an agent has both of its watches open',
     unit: 's',
     series: arrivals.map((arrival) => ({
       name: nameOf(arrival),
