@@ -19,7 +19,8 @@ export type PodKind = 'plain' | 'floor' | 'mesh';
 /** Plain and Istio's own pods; those that opted in to us, whose Namespace our webhook is asked about. */
 const ISTIO_NAMESPACE = 'pnc-bench-istio';
 const OUR_NAMESPACE = 'pnc-bench-ours';
-const STARTED_TIMEOUT_MS = 120_000;
+/** In a storm of 60 one may have to wait for as long as the storm takes. */
+const STARTED_TIMEOUT_MS = 300_000;
 /** Ends after one connect to its own loopback, where nothing listens. */
 const ONE_CONNECT = ['dial', '--for-ms', '1', '127.0.0.1:1'];
 /** Init containers that each environment's mesh pod must come out with: else something else would be measured. */
