@@ -18,6 +18,7 @@ describe('a count', () => {
 
   it.each([
     ['storms=7', 'there is no such count; there are start-rounds, '],
+    ['constructor=7', 'there is no such count; there are start-rounds, '],
     ['toString=7', 'not a count such as'],
     ['storm=-7', 'not a count such as'],
     ['storm', 'not a count such as'],

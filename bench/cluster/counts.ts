@@ -1,3 +1,5 @@
+import type { QuestionId } from '../result.ts';
+
 /**
  * How much is measured. `BENCH_FULL=1` takes the counts of the goals, for hours instead of minutes; `BENCH_COUNTS=escapes=40,churn=200`
  * sets single ones. In the environment, because the measuring process is a child of the one that people start.
@@ -6,7 +8,7 @@ export const isFull = process.env['BENCH_FULL'] === '1';
 
 interface Count {
   /** The question that it belongs to. */
-  readonly of: string;
+  readonly of: QuestionId;
   readonly what: string;
   /** What fits into `make bench`. */
   readonly usual: number;
@@ -30,7 +32,7 @@ export const COUNTS = {
   'scale-nodes': { of: 'g', what: 'nodes at most, as far as memory goes', usual: 1_000, full: 3_000 },
 } satisfies Readonly<Record<string, Count>>;
 
-export type CountName = keyof typeof COUNTS;
+type CountName = keyof typeof COUNTS;
 
 /** The count under that name: what was asked for, or what fits into `make bench`. Throws if BENCH_COUNTS names one that does not exist. */
 export function count(name: CountName): number {

@@ -71,8 +71,7 @@ describe('a copy', () => {
   it('counts from zero', () => {
     capture(first);
     const fresh = first.run('nft', 'list', 'ruleset');
-    const counted = 'meta mark 7 counter packets 7 bytes 700';
-    first.run('sh', '-c', `nft "add rule inet istio_pod_network_controller output ${counted}"`);
+    first.nft(`add rule inet ${ours.table} output meta mark 7 counter packets 7 bytes 700\n`);
     expect(keep().create()).toBe(true);
     expect(second.run('nft', 'list', 'ruleset')).toContain('counter packets 0 bytes 0\n');
     expect(fresh).not.toContain('packets 7');
